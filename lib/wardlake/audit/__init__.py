@@ -1,0 +1,1 @@
+"""Shared: events, hash chain, archive, retention, the questions a regulator asks."""

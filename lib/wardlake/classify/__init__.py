@@ -1,0 +1,1 @@
+"""What each column is: catalogue, evidence from names and content, gate, review."""

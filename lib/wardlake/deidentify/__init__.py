@@ -1,0 +1,1 @@
+"""Rules as column expressions: tokens, dates, geography, surrogates, free text, subsets."""

@@ -1,0 +1,1 @@
+"""Shared: identifiers in content. Patterns with checksums, dictionaries, and one pass over a table that applies them all."""

@@ -1,0 +1,1 @@
+"""The words of Wardlake: identifiers, zones, treatments, audit events, errors. Standard library only."""

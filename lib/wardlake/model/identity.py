@@ -1,0 +1,31 @@
+"""Who acts: established from credentials, never from a flag."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Role(StrEnum):
+    """What a person or job may do. The vault's or the identity provider's groups map to these."""
+
+    PIPELINE = "pipeline"
+    ENGINEER = "engineer"
+    STEWARD = "steward"
+    COMPLIANCE = "compliance"
+    AUDITOR = "auditor"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Identity:
+    """A caller. `subject` is stable and unique; `source` says which credential spoke (`vault`, `oidc`, `operating-system`).
+
+    `credential` is an opaque fingerprint of the credential's owner: two approvals by one `credential` are one person's.
+    """
+
+    subject: str
+    roles: frozenset[Role]
+    source: str
+    credential: str
+    second_factor: bool = False
+    production: bool = True

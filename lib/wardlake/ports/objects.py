@@ -1,0 +1,70 @@
+"""Objects: manifests, audit records, archived table versions, pointers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Protocol
+
+
+class ObjectExists(Exception):
+    """A create-only put met an object of that key."""
+
+
+class ObjectMissing(Exception):
+    """No object of that key."""
+
+
+@dataclass(frozen=True, slots=True)
+class Lock:
+    """Write-once: the object version can be neither deleted nor shortened before `until` (compliance mode)."""
+
+    until: datetime
+    hold: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectInfo:
+    key: str
+    size: int
+    locked_until: datetime | None = None
+    hold: bool = False
+    storage_class: str = ""
+
+
+class Objects(Protocol):
+    """A store of objects by key (`/`-separated). Unreachable or refusing stores raise `StoreUnavailable`."""
+
+    def put(self, key: str, body: bytes, *, lock: Lock | None = None, storage_class: str = "", create_only: bool = False) -> None:
+        """Write one object whole. `create_only`: raise `ObjectExists` if the key is taken, atomically."""
+        ...
+
+    def put_file(self, key: str, path: Path, *, lock: Lock | None = None, storage_class: str = "") -> None: ...
+
+    def get(self, key: str) -> bytes:
+        """The newest version's bytes; raises `ObjectMissing`."""
+        ...
+
+    def get_file(self, key: str, path: Path) -> None: ...
+
+    def info(self, key: str) -> ObjectInfo: ...
+
+    def list(self, prefix: str) -> Iterator[ObjectInfo]:
+        """In key order."""
+        ...
+
+    def delete(self, key: str) -> None:
+        """Remove every version of the object; raises `NotAllowed` while a version is locked or held."""
+        ...
+
+    def set_hold(self, key: str, held: bool) -> None:
+        """Legal hold on top of the lock."""
+        ...
+
+    def reachable(self) -> None: ...
+
+
+class StoreUnavailable(Exception):
+    """The object store does not answer or refuses. Callers turn this into the exit code of what they were doing."""

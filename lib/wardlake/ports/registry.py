@@ -1,0 +1,40 @@
+"""The registry decides: locks, run states, reviews and requests. PostgreSQL in production, SQLite embedded."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
+from typing import Any, Protocol
+
+
+class Registry(Protocol):
+    """A small transactional store of JSON documents by collection and key, with named locks."""
+
+    def lock(self, name: str, *, wait_seconds: float = 0.0) -> AbstractContextManager[None]:
+        """Hold the named lock; raises `RunLocked` if another process holds it still after `wait_seconds`.
+
+        Released when the holder's process or connection dies.
+        """
+        ...
+
+    def get(self, collection: str, key: str) -> Mapping[str, Any] | None: ...
+
+    def put(self, collection: str, key: str, document: Mapping[str, Any]) -> None:
+        """Insert or replace."""
+        ...
+
+    def insert(self, collection: str, key: str, document: Mapping[str, Any]) -> bool:
+        """Insert only; False where the key exists."""
+        ...
+
+    def replace(self, collection: str, key: str, expected: Mapping[str, Any], document: Mapping[str, Any]) -> bool:
+        """Compare and swap; False where the stored document is not `expected`."""
+        ...
+
+    def find(self, collection: str, prefix: str = "") -> list[tuple[str, Mapping[str, Any]]]:
+        """Documents whose key starts with `prefix`, in key order."""
+        ...
+
+    def delete(self, collection: str, key: str) -> None: ...
+
+    def reachable(self) -> None: ...

@@ -1,0 +1,63 @@
+"""Tables: Delta tables by path, read and written through one Spark session."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+from pyspark.sql import DataFrame, SparkSession
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DataFile:
+    """One live data file of a table version: absolute path or URI, size in bytes."""
+
+    path: str
+    size: int
+
+
+class Tables(Protocol):
+    """Reads and writes Delta tables. One writing driver per table at a time."""
+
+    @property
+    def spark(self) -> SparkSession: ...
+
+    def exists(self, path: str) -> bool: ...
+
+    def read(self, path: str, version: int | None = None) -> DataFrame: ...
+
+    def replace(self, path: str, rows: DataFrame, *, properties: Mapping[str, str] | None = None) -> int:
+        """Write `rows` as the table's whole content in one commit; returns the new version."""
+        ...
+
+    def append(self, path: str, rows: DataFrame) -> int: ...
+
+    def current_version(self, path: str) -> int: ...
+
+    def data_files(self, path: str, version: int | None = None) -> list[DataFile]:
+        """What the Delta log lists as live at that version, in path order."""
+        ...
+
+    def vacuum(self, path: str, *, keep_versions: tuple[int, ...] = ()) -> None:
+        """Remove files no live or kept version needs."""
+        ...
+
+    # whole folders, for staging and publication
+    def list_folder(self, path: str) -> list[str]: ...
+
+    def copy_folder(self, source: str, target: str) -> None:
+        """Copy a folder of tables byte for byte; idempotent."""
+        ...
+
+    def move_folder(self, source: str, target: str) -> None:
+        """Rename where the file system can in one step, else copy and remove; idempotent."""
+        ...
+
+    def delete_folder(self, path: str) -> None: ...
+
+    def read_bytes(self, path: str) -> bytes: ...
+
+    def write_bytes(self, path: str, body: bytes) -> None:
+        """Replace one small file atomically: a reader sees the old bytes or the new ones."""
+        ...

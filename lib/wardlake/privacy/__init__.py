@@ -1,0 +1,1 @@
+"""Shared: noise, accounting, the budget ledger. Reserved for the studies and the learning platform."""

@@ -1,0 +1,1 @@
+"""Shared: staging, residue scan, references, contracts, one pointer."""

@@ -1,0 +1,1 @@
+"""Shared: plans as data, locks, resume, audit first."""

@@ -1,0 +1,1 @@
+"""Production source to raw Delta tables, content-hashed and archived."""

@@ -1,0 +1,1 @@
+"""Shared: keyed and random tokens, purposes, domains, rotation, mapping, audited re-identification."""

@@ -1,0 +1,32 @@
+"""Fixtures shared by the whole run: one Spark session."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from pyspark.sql import SparkSession
+
+from wardlake.adapters.spark_session import start_session
+
+ROOT = Path(__file__).parent.parent
+
+
+@pytest.fixture(scope="session")
+def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
+    """One local session for the run: two cores, small shuffles."""
+    warehouse = tmp_path_factory.mktemp("warehouse")
+    session = start_session(
+        "wardlake-tests",
+        jar_folder=ROOT / ".tools" / "jars",
+        master="local[2]",
+        conf={
+            "spark.sql.shuffle.partitions": "2",
+            "spark.default.parallelism": "2",
+            "spark.driver.memory": "1500m",
+            "spark.sql.warehouse.dir": str(warehouse),
+        },
+    )
+    yield session
+    session.stop()
