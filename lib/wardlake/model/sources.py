@@ -35,9 +35,12 @@ class Reference:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TableSpec:
-    """One table of a source. `types` overrides the reader's column types, e.g. `{ZIP: string}`."""
+    """One table of a source. `types` overrides the reader's column types, e.g. `{ZIP: string}`.
 
-    name: str
+    `name` is the key the table stands under in its source.
+    """
+
+    name: str = ""
     primary_key: tuple[str, ...] = ()
     references: tuple[Reference, ...] = ()
     patient: str = ""  # the column that names the patient a row is about; empty where none

@@ -1,0 +1,179 @@
+"""Reads the whole of `conf/` once, at the edge; every mistake in it is reported at once, with file and line."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import date
+from pathlib import Path
+from typing import Any, TypeVar
+
+from wardlake.model.errors import ConfigurationError, Mistake
+from wardlake.model.sources import RetentionClass, SourceSpec
+from wardlake.model.treatments import Classification
+from wardlake.settings.classification import ClassificationFile
+from wardlake.settings.environment import Environment
+from wardlake.settings.validation import adapter_for, validate
+from wardlake.settings.yaml_lines import line_of, read_yaml
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Agreement:
+    """A data-use agreement on record (45 CFR 164.514(e)(4)): who, for what, until when, and the SHA-256 of the signed text."""
+
+    name: str
+    recipient: str
+    purpose: str
+    signed_on: date
+    expires_on: date
+    document_sha256: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConfFile:
+    """One parsed file: its value and its document, for pointing at lines."""
+
+    path: Path
+    shown_as: str
+    document: Any
+    value: Any
+
+    def mistake(self, location: tuple[str | int, ...], message: str) -> Mistake:
+        return Mistake(self.shown_as, line_of(self.document, location), message)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """Everything `conf/` says. `root` is the folder that relative paths in it start from."""
+
+    conf: Path
+    root: Path
+    environment: Environment
+    sources: Mapping[str, ConfFile]
+    classifications: Mapping[str, ConfFile]
+    agreements: Mapping[str, ConfFile]
+
+    def source(self, name: str) -> SourceSpec:
+        """The source of that name, or `NAME=FOLDER`: the same tables and classification, read from another folder."""
+        known, _, folder = name.partition("=")
+        if known not in self.sources:
+            listed = ", ".join(sorted(self.sources)) or "none"
+            raise ConfigurationError(what=f"No source is called {known}. Known: {listed}.", next_step=f"ls {self.conf}/sources")
+        spec: SourceSpec = self.sources[known].value
+        if folder:
+            return replace(spec, location=str(Path(folder).resolve()))
+        return replace(spec, location=self._absolute(spec.location))
+
+    def classification(self, name: str) -> Classification:
+        """The decisions for a source, or for a variant of it under another profile."""
+        if name not in self.classifications:
+            return Classification(source=name, **_undecided())
+        value: ClassificationFile = self.classifications[name].value
+        return value.decisions()
+
+    def _absolute(self, location: str) -> str:
+        if "://" in location or location.startswith(("jdbc:", "/")):
+            return location
+        return str(self.root / location)
+
+
+def _undecided() -> dict[str, Any]:
+    from wardlake.model.treatments import Profile, TokenMode
+
+    return {"profile": Profile.EXPERT, "token_mode": TokenMode.KEYED}
+
+
+def read_folder(conf: Path, folder: str, kind: type[T]) -> tuple[dict[str, ConfFile], list[Mistake]]:
+    """Every YAML of `conf/FOLDER`, by file name without ending."""
+    adapter, files, mistakes = adapter_for(kind), {}, []
+    for path in sorted((conf / folder).glob("*.yaml")):
+        shown_as = f"{conf.name}/{folder}/{path.name}"
+        document, wrong = read_yaml(path, shown_as)
+        value = None
+        if not wrong:
+            value, wrong = validate(adapter, document, shown_as)
+        mistakes += wrong
+        if not wrong:
+            files[path.stem] = ConfFile(path=path, shown_as=shown_as, document=document, value=value)
+    return files, mistakes
+
+
+def load_settings(conf: Path, environment: str, *, today: date) -> Settings:
+    """All of `conf/`, cross-checked; raises `ConfigurationError` with every mistake of every file."""
+    if not conf.is_dir():
+        raise ConfigurationError(what=f"No configuration folder {conf}.", next_step="give --conf DIR")
+    environments, mistakes = read_folder(conf, "environments", Environment)
+    sources, more = read_folder(conf, "sources", SourceSpec)
+    mistakes += more
+    sources = {stem: replace(file, value=name_tables(file.value)) for stem, file in sources.items()}
+    classifications, more = read_folder(conf, "classification", ClassificationFile)
+    mistakes += more
+    agreements, more = read_folder(conf, "agreements", Agreement)
+    mistakes += more
+    mistakes += check_names(sources, classifications, {path.stem for path in (conf / "sources").glob("*.yaml")})
+    mistakes += check_sources(sources)
+    mistakes += check_agreements(classifications, agreements, today)
+    if environment not in environments and not mistakes:
+        mistakes.append(Mistake(f"{conf.name}/environments/{environment}.yaml", 0, "there is no such environment"))
+    if mistakes:
+        raise ConfigurationError(mistakes)
+    return Settings(
+        conf=conf,
+        root=conf.resolve().parent,
+        environment=environments[environment].value,
+        sources=sources,
+        classifications=classifications,
+        agreements=agreements,
+    )
+
+
+def name_tables(spec: SourceSpec) -> SourceSpec:
+    """Give each table the name it stands under."""
+    return replace(spec, tables={name: replace(table, name=name) for name, table in spec.tables.items()})
+
+
+def check_names(sources: Mapping[str, ConfFile], classifications: Mapping[str, ConfFile], written: set[str]) -> list[Mistake]:
+    """A file's name is the name of what it describes; a classification names a source that is `written` (if wrongly)."""
+    wrong = [
+        file.mistake(("name",), f"the file is {stem}.yaml but names itself {file.value.name}")
+        for stem, file in sources.items()
+        if file.value.name != stem
+    ]
+    wrong += [
+        file.mistake(("source",), f"there is no source {file.value.source}")
+        for file in classifications.values()
+        if file.value.source not in written
+    ]
+    return wrong
+
+
+def check_sources(sources: Mapping[str, ConfFile]) -> list[Mistake]:
+    """References lead to declared tables and their keys; a study's snapshots have a legal basis."""
+    wrong: list[Mistake] = []
+    for file in sources.values():
+        spec: SourceSpec = file.value
+        if spec.retention is RetentionClass.STUDY and not spec.legal_basis:
+            wrong.append(file.mistake(("retention",), "retention `study` needs a legal_basis"))
+        if spec.patients and spec.patients not in spec.tables:
+            wrong.append(file.mistake(("patients",), f"there is no table {spec.patients}"))
+        for table, reference in spec.references():
+            place = ("tables", table.name, "references")
+            if reference.table not in spec.tables:
+                wrong.append(file.mistake(place, f"{table.name}: refers to a table that is not declared: {reference.table}"))
+            elif len(reference.columns) != len(reference.to):
+                wrong.append(file.mistake(place, f"{table.name}: a reference to {reference.table} pairs unequal columns"))
+    return wrong
+
+
+def check_agreements(classifications: Mapping[str, ConfFile], agreements: Mapping[str, ConfFile], today: date) -> list[Mistake]:
+    """An agreement that a classification names is on record and has not run out."""
+    wrong = []
+    for file in classifications.values():
+        name = file.value.agreement
+        if name and name not in agreements:
+            wrong.append(file.mistake(("agreement",), f"no agreement {name} is on record in agreements/"))
+        elif name and agreements[name].value.expires_on < today:
+            wrong.append(file.mistake(("agreement",), f"agreement {name} ran out on {agreements[name].value.expires_on}"))
+    return wrong

@@ -1,0 +1,167 @@
+"""Configuration: validated, unknown keys refused, every mistake at once with file and line."""
+
+from __future__ import annotations
+
+from datetime import date
+from pathlib import Path
+from textwrap import dedent
+
+import pytest
+
+from wardlake.model.errors import ConfigurationError
+from wardlake.model.treatments import IdentifierKind, Verdict
+from wardlake.settings.load import Settings, load_settings
+
+TODAY = date(2026, 1, 31)
+ENVIRONMENT = "name: embedded\n"
+SOURCE = """\
+name: clinic
+kind: csv
+location: data/clinic
+schema_version: "1"
+patients: patients
+tables:
+  patients: {primary_key: [id], patient: id}
+  visits:
+    primary_key: [id]
+    patient: patient_id
+    references: [{columns: [patient_id], table: patients, to: [id]}]
+"""
+CLASSIFICATION = """\
+source: clinic
+profile: expert
+token_mode: keyed
+tables:
+  patients:
+    id: {sensitive: {rule: token, domain: patient}, kind: unique_code}
+    sex: safe
+    photo: {blocked: true, reason: full face}
+"""
+
+
+def write(root: Path, files: dict[str, str]) -> Path:
+    base = {
+        "environments/embedded.yaml": ENVIRONMENT,
+        "sources/clinic.yaml": SOURCE,
+        "classification/clinic.yaml": CLASSIFICATION,
+    }
+    for name, text in {**base, **files}.items():
+        path = root / "conf" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(dedent(text))
+    return root / "conf"
+
+
+def load(root: Path, **files: str) -> Settings:
+    named = {name.replace("__", "/") + ".yaml": text for name, text in files.items()}
+    return load_settings(write(root, named), "embedded", today=TODAY)
+
+
+def mistakes(root: Path, **files: str) -> list[str]:
+    with pytest.raises(ConfigurationError) as caught:
+        load(root, **files)
+    return [str(mistake) for mistake in caught.value.mistakes]
+
+
+def test_a_right_configuration_becomes_the_models_values(tmp_path):
+    settings = load(tmp_path)
+    source = settings.source("clinic")
+    decisions = settings.classification("clinic").tables["patients"]
+    assert source.tables["visits"].references[0].table == "patients"
+    assert source.tables["visits"].name == "visits"
+    assert source.location == str(tmp_path / "data/clinic")
+    assert decisions["id"].rule.domain == "patient"
+    assert decisions["id"].kind is IdentifierKind.UNIQUE_CODE
+    assert decisions["sex"].verdict is Verdict.SAFE
+    assert decisions["photo"].verdict is Verdict.BLOCKED
+
+
+def test_an_unknown_key_is_refused_with_its_line(tmp_path):
+    found = mistakes(tmp_path, sources__clinic=SOURCE + "colour: blue\n")
+    assert found == ["conf/sources/clinic.yaml:12: colour: no such key here"]
+
+
+def test_an_unknown_key_of_a_rule_is_refused_with_its_line(tmp_path):
+    found = mistakes(tmp_path, classification__clinic=CLASSIFICATION.replace("domain: patient}", "domain: patient, salt: x}"))
+    assert found == ["conf/classification/clinic.yaml:6: tables.patients.id.sensitive.token.salt: no such key here"]
+
+
+def test_an_unknown_rule_is_refused(tmp_path):
+    found = mistakes(tmp_path, classification__clinic=CLASSIFICATION.replace("rule: token", "rule: scramble"))
+    assert len(found) == 1
+    assert found[0].startswith("conf/classification/clinic.yaml:6: ")
+
+
+def test_a_misspelt_verdict_is_refused(tmp_path):
+    found = mistakes(tmp_path, classification__clinic=CLASSIFICATION.replace("sex: safe", "sex: save"))
+    assert found[0].startswith("conf/classification/clinic.yaml:7: ")
+
+
+def test_every_mistake_of_every_file_is_reported_at_once(tmp_path):
+    found = mistakes(
+        tmp_path,
+        sources__clinic=SOURCE.replace("kind: csv", "kind: papyrus").replace("location: data/clinic\n", ""),
+        environments__embedded="name: embedded\nretention: {audit_years: many}\n",
+        classification__clinic=CLASSIFICATION.replace("profile: expert", "profile: trust-me"),
+    )
+    assert {line.split(":")[0] for line in found} == {
+        "conf/sources/clinic.yaml",
+        "conf/environments/embedded.yaml",
+        "conf/classification/clinic.yaml",
+    }
+    assert len(found) == 4
+
+
+def test_a_key_written_twice_is_refused(tmp_path):
+    found = mistakes(tmp_path, classification__clinic=CLASSIFICATION + "    sex: blocked\n")
+    assert found[0].startswith("conf/classification/clinic.yaml:9: not valid YAML")
+
+
+def test_a_mistake_never_quotes_what_the_file_holds(tmp_path):
+    found = mistakes(tmp_path, environments__embedded="name: embedded\nretention: {audit_years: hunter2}\n")
+    assert "hunter2" not in "".join(found)
+
+
+def test_a_reference_to_a_table_that_is_not_declared_is_refused(tmp_path):
+    found = mistakes(tmp_path, sources__clinic=SOURCE.replace("table: patients, to", "table: people, to"))
+    assert found == [
+        "conf/sources/clinic.yaml:11: visits: refers to a table that is not declared: people",
+    ]
+
+
+def test_a_study_without_a_legal_basis_is_refused(tmp_path):
+    found = mistakes(tmp_path, sources__clinic=SOURCE + "retention: study\n")
+    assert found == ["conf/sources/clinic.yaml:12: retention `study` needs a legal_basis"]
+
+
+def test_an_agreement_that_ran_out_is_refused(tmp_path):
+    agreement = """\
+        name: uni
+        recipient: University
+        purpose: method research
+        signed_on: 2024-01-01
+        expires_on: 2025-01-01
+        document_sha256: "00"
+        """
+    found = mistakes(tmp_path, agreements__uni=agreement, classification__clinic="agreement: uni\n" + CLASSIFICATION)
+    assert found == ["conf/classification/clinic.yaml:1: agreement uni ran out on 2025-01-01"]
+
+
+def test_an_agreement_that_is_not_on_record_is_refused(tmp_path):
+    found = mistakes(tmp_path, classification__clinic="agreement: uni\n" + CLASSIFICATION)
+    assert found == ["conf/classification/clinic.yaml:1: no agreement uni is on record in agreements/"]
+
+
+def test_an_environment_that_does_not_exist_is_named(tmp_path):
+    with pytest.raises(ConfigurationError, match="no such environment"):
+        load_settings(write(tmp_path, {}), "production", today=TODAY)
+
+
+def test_a_source_can_be_read_from_another_folder(tmp_path):
+    settings = load(tmp_path)
+    assert settings.source(f"clinic={tmp_path}/other").location == f"{tmp_path}/other"
+
+
+def test_an_unknown_source_names_the_known_ones(tmp_path):
+    with pytest.raises(ConfigurationError, match="clinic"):
+        load(tmp_path).source("clinique")
