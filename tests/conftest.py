@@ -12,6 +12,8 @@ from wardlake.adapters.spark_session import start_session
 
 ROOT = Path(__file__).parent.parent
 
+pytest_plugins = ["tests.servers.postgres", "tests.servers.minio", "tests.servers.openbao"]
+
 
 @pytest.fixture(scope="session")
 def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
