@@ -1,0 +1,50 @@
+SHELL := /bin/bash
+PYTHON := .venv/bin/python
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+.PHONY: help setup setup-dev setup-tests demo test test-fast lint types bench lock clean
+
+help:  ## Say what there is to run
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup:  ## Set up what the commands need: Java, Python packages, jars
+	@echo "Setting up Wardlake"
+	@infra/setup/python.sh runtime
+	@infra/setup/jars.sh
+	@echo "Ready: .venv/bin/wardlake doctor"
+
+setup-dev:  ## Set up what needs no server: tests, linters, types
+	@infra/setup/python.sh tests
+	@infra/setup/jars.sh
+
+setup-tests: setup-dev  ## Set up the servers that the tests start: PostgreSQL, OpenBao, MinIO, Airflow
+	@infra/setup/python.sh airflow
+	@infra/setup/servers.sh
+
+demo: setup  ## Turn the bundled sample into a de-identified dataset
+	@.venv/bin/wardlake dev refresh --source synthea --lake .lake/demo
+
+test: setup-tests lint types  ## Run every check and every test, servers included
+	@$(PYTHON) -m pytest
+
+test-fast: setup-dev  ## Run the tests that start no server
+	@$(PYTHON) -m pytest tests/architecture tests/unit tests/spec
+
+lint: setup-dev  ## Check style and the layers
+	@.venv/bin/ruff check lib tests airflow_dags jobs
+	@.venv/bin/ruff format --check lib tests airflow_dags jobs
+	@.venv/bin/lint-imports
+
+types: setup-dev  ## Check types
+	@.venv/bin/mypy
+
+bench:  ## Run the benchmarks (long)
+	@infra/setup/python.sh bench
+	@infra/setup/jars.sh
+	@$(PYTHON) -m pytest -s tests/benchmarks -o python_files='bench_*.py'
+
+lock:  ## Resolve the lock files again, and take the sums of the jars
+	@infra/setup/lock.sh
+
+clean:  ## Remove the demo's lake and caches; environments and tools stay
+	@rm -rf .lake .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis spark-warehouse metastore_db derby.log

@@ -1,0 +1,18 @@
+#!/usr/bin/env bash
+# Resolves every lock again: newest versions that pyproject.toml and locks/airflow.in allow, with hashes, no index named.
+. infra/setup/steps.sh
+
+resolve() {
+    local name=$1
+    shift
+    say lock "locks/$name.txt"
+    .tools/bin/uv pip compile -q --upgrade --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+        --custom-compile-command "make lock" "$@" -o "locks/$name.txt"
+}
+
+resolve runtime pyproject.toml --group build
+resolve tests pyproject.toml --group build --group dev -c locks/runtime.txt
+resolve bench pyproject.toml --group build --group dev --group bench -c locks/tests.txt
+resolve airflow locks/airflow.in
+resolve uv - <<<"uv==$UV_VERSION"
+(cd .tools/jars && sha256sum ./*.jar | sed 's| \./| |') >infra/jars/SHA256SUMS
