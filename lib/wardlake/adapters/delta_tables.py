@@ -1,0 +1,217 @@
+"""Delta tables by path on any file system Hadoop reaches: local disk and S3 are the ones tried."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+from urllib.parse import unquote, urlparse
+
+from py4j.protocol import Py4JError  # type: ignore[import-untyped]
+from pyspark.errors import PySparkException
+from pyspark.sql import DataFrame, SparkSession
+
+from wardlake.adapters.folders import Folders, folders_for
+from wardlake.model.errors import WardlakeError
+from wardlake.ports.tables import DataFile
+
+_NO_SPACE = ("No space left on device", "Disk quota exceeded", "ENOSPC", "XMinioStorageFull", "EntityTooLarge")
+_UNREACHABLE = (
+    "UnknownHostException",
+    "ConnectException",
+    "Connection refused",
+    "NoRouteToHost",
+    "ConnectTimeout",
+    "SdkClientException",
+    "Service: S3, Status Code: 5",
+    "AWSServiceIOException",
+)
+_REFUSED = ("AccessDenied", "AccessControlException", "Forbidden", "InvalidAccessKeyId", "SignatureDoesNotMatch")
+
+
+class DeltaTables:
+    """The `Tables` port over one Spark session. One writing driver per table at a time."""
+
+    def __init__(self, spark: SparkSession) -> None:
+        self._spark = spark
+
+    @property
+    def spark(self) -> SparkSession:
+        return self._spark
+
+    def exists(self, path: str) -> bool:
+        with _explained("read", path):
+            return int(self._log(path).update(False, self._none(), self._none()).version()) >= 0
+
+    def read(self, path: str, version: int | None = None) -> DataFrame:
+        self._required(path)
+        reader = self._spark.read.format("delta")
+        with _explained("read", path):
+            return (reader if version is None else reader.option("versionAsOf", version)).load(path)
+
+    def replace(self, path: str, rows: DataFrame, *, properties: Mapping[str, str] | None = None) -> int:
+        self._set_properties(path, properties or {})
+        with _explained("write", path):
+            writer = rows.write.format("delta").mode("overwrite").option("overwriteSchema", "true")
+            writer.options(**dict(properties or {})).save(path)
+        return self.current_version(path)
+
+    def append(self, path: str, rows: DataFrame) -> int:
+        with _explained("write", path):
+            rows.write.format("delta").mode("append").save(path)
+        return self.current_version(path)
+
+    def current_version(self, path: str) -> int:
+        self._required(path)
+        with _explained("read", path):
+            return int(self._log(path).update(False, self._none(), self._none()).version())
+
+    def data_files(self, path: str, version: int | None = None) -> list[DataFile]:
+        """What the Delta log lists as live at that version, in path order."""
+        self._required(path)
+        with _explained("read", path):
+            rows = self._live_files(path, version).select("path", "size").collect()
+        return sorted((DataFile(path=_absolute(path, r["path"]), size=r["size"]) for r in rows), key=lambda f: f.path)
+
+    def vacuum(self, path: str, *, keep_versions: tuple[int, ...] = ()) -> None:
+        """Remove files that neither the current version nor one of `keep_versions` needs."""
+        keep = self._needed(path, {self.current_version(path), *keep_versions})
+        keeps_vectors = any(name.endswith(".bin") for name in keep)
+        folders = self.folders(path)
+        with _explained("vacuum", path):
+            for name in folders.files(path):
+                if not _is_needed(_described_file(name), keep, keeps_vectors):
+                    folders.delete(f"{path}/{name}")
+        self._forget(path)
+
+    def list_folder(self, path: str) -> list[str]:
+        with _explained("list", path):
+            return self.folders(path).children(path)
+
+    def copy_folder(self, source: str, target: str) -> None:
+        with _explained("copy", target):
+            self.folders(target).copy(source, target)
+        self._forget(target)
+
+    def move_folder(self, source: str, target: str) -> None:
+        with _explained("move", target):
+            self.folders(target).move(source, target)
+        self._forget(source)
+
+    def delete_folder(self, path: str) -> None:
+        with _explained("delete", path):
+            self.folders(path).delete(path)
+        self._forget(path)
+
+    def read_bytes(self, path: str) -> bytes:
+        """One small file; raises `FileNotFoundError` where there is none."""
+        with _explained("read", path):
+            return self.folders(path).read(path)
+
+    def write_bytes(self, path: str, body: bytes) -> None:
+        with _explained("write", path):
+            self.folders(path).write(path, body)
+
+    def folders(self, path: str) -> Folders:
+        """The file system that `path` lies on."""
+        return folders_for(self._spark, path)
+
+    def _log(self, path: str) -> Any:
+        return self._jvm.org.apache.spark.sql.delta.DeltaLog.forTable(self._spark._jsparkSession, path)
+
+    @property
+    def _jvm(self) -> Any:
+        return self._spark._jvm
+
+    def _none(self) -> Any:
+        return self._jvm.scala.Option.empty()
+
+    def _required(self, path: str) -> None:
+        if not self.exists(path):
+            raise WardlakeError("There is no Delta table where one is expected.", which=[path])
+
+    def _live_files(self, path: str, version: int | None) -> DataFrame:
+        log = self._log(path)
+        if version is None:
+            snapshot = log.update(False, self._none(), self._none())
+        else:
+            snapshot = log.getSnapshotAt(version, self._none(), self._none(), False)
+        return DataFrame(snapshot.allFiles().toDF(), self._spark)
+
+    def _needed(self, path: str, versions: set[int]) -> set[str]:
+        """Relative names of the files that these versions need, deletion vectors included."""
+        needed: set[str] = set()
+        for version in sorted(versions):
+            with _explained("vacuum", path):
+                rows = self._live_files(path, version).select("path", "deletionVector.storageType").collect()
+            needed |= {unquote(row["path"]) for row in rows}
+            needed |= {"any.bin" for row in rows if row["storageType"] is not None}
+        return needed
+
+    def _set_properties(self, path: str, wanted: Mapping[str, str]) -> None:
+        """Delta heeds a writer's table properties only when it creates the table."""
+        if not wanted or not self.exists(path):
+            return
+        with _explained("alter", path):
+            present = self._log(path).update(False, self._none(), self._none()).metadata().configuration()
+            changed = {k: v for k, v in wanted.items() if not present.contains(k) or present.apply(k) != v}
+            if changed:
+                pairs = ", ".join(f"'{key}' = '{value}'" for key, value in sorted(changed.items()))
+                self._spark.sql(f"ALTER TABLE delta.`{path}` SET TBLPROPERTIES ({pairs})")
+
+    def _forget(self, path: str) -> None:
+        """Drop cached logs: a folder that was moved or deleted may come back as another table."""
+        with _explained("forget", path):
+            self._jvm.org.apache.spark.sql.delta.DeltaLog.clearCache()
+
+
+def _absolute(table: str, logged: str) -> str:
+    """A file's path from what the log holds: URL-encoded, relative to the table or (in clones) absolute."""
+    name = unquote(logged)
+    if urlparse(logged).scheme or logged.startswith("/"):
+        return name.removeprefix("file://") if name.startswith("file:///") else name
+    return f"{table.rstrip('/')}/{name}"
+
+
+def _described_file(name: str) -> str:
+    """A local checksum file `.part-0.crc` goes with `part-0`."""
+    folder, _, base = name.rpartition("/")
+    if base.startswith(".") and base.endswith(".crc"):
+        base = base[1:-4]
+    return f"{folder}/{base}" if folder else base
+
+
+def _is_needed(name: str, keep: set[str], keeps_vectors: bool) -> bool:
+    in_log = any(part.startswith(("_", ".")) and "=" not in part for part in name.split("/"))
+    return in_log or name in keep or (keeps_vectors and name.endswith(".bin"))
+
+
+@contextmanager
+def _explained(verb: str, path: str) -> Iterator[None]:
+    """Turn engine errors, which may print cells, into one that names the place only."""
+    try:
+        yield
+    except (PySparkException, Py4JError, OSError) as error:
+        if isinstance(error, FileNotFoundError):
+            raise FileNotFoundError(path) from None
+        reason, next_step = _reason(error)
+        raise WardlakeError(f"Cannot {verb}: {reason}", which=[path], next_step=next_step) from None
+
+
+def _reason(error: Exception) -> tuple[str, str]:
+    text = str(error)
+    if any(sign in text for sign in _NO_SPACE):
+        return "the disk or store is full.", "Free space there, then run again with the same run id."
+    if any(sign in text for sign in _UNREACHABLE):
+        return "the store does not answer.", "Check the store's address and that it is up, then run again."
+    if any(sign in text for sign in _REFUSED):
+        return "the store refuses these credentials.", "Check the credentials and the policy of this zone."
+    return f"{_error_name(error)} (details withheld: they may hold values).", ""
+
+
+def _error_name(error: Exception) -> str:
+    """The engine's name for the kind of failure: free of values, unlike its message."""
+    if isinstance(error, PySparkException):
+        return error.getCondition() or type(error).__name__
+    java = getattr(error, "java_exception", None)
+    return str(java.getClass().getSimpleName()) if java is not None else type(error).__name__
