@@ -100,6 +100,8 @@ class DateShift:
     rule: Literal["date_shift"] = "date_shift"
     days: int = 365
     by: str = ""  # the column that names the patient; empty: the table's `patient` column
+    # ISO dates or instants that stand for "unknown" or "no end" and stay as they are: shifted, one would give the offset away
+    sentinels: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -131,6 +133,7 @@ class Generalise:
     rule: Literal["generalise"] = "generalise"
     to: Mapping[str, str]
     other: str | None = None
+    numbers: Literal["other", "keep"] = "other"  # `keep`: plain numbers stay, so that only words need declaring
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -165,6 +168,8 @@ class Surrogate:
     kind: SurrogateKind
     domain: str  # the token domain of the person or body the value belongs to
     by: str = ""  # the column that names that person or body; empty: the value itself is the key
+    # `by` holds only in rows whose columns have these values, e.g. `{PLAN_OWNERSHIP: Self}`; elsewhere the value is the key
+    by_if: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
