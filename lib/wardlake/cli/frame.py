@@ -33,7 +33,9 @@ class Options:
 def command_flags(function: Callable[..., Any]) -> Callable[..., Any]:
     """Give a command `--conf`, `--lake`, `--env` and `--json`, and hand them to it as one `Options`."""
 
-    @click.option("--conf", type=click.Path(path_type=Path), default=Path("conf"), show_default=True, help="Configuration folder.")
+    @click.option(
+        "--conf", type=click.Path(path_type=Path), default=Path("conf"), show_default=True, help="Configuration folder."
+    )
     @click.option("--lake", default="./.lake", show_default=True, help="Folder or URI the zones lie under.")
     @click.option("--env", "environment", default="embedded", show_default=True, help="Name under conf/environments/.")
     @click.option("--json", "as_json", is_flag=True, help="Print one JSON object on stdout.")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -11,6 +10,7 @@ from typing import Any, Protocol
 from wardlake.model.errors import WardlakeError
 from wardlake.model.plan import Outcome, Plan, Step
 from wardlake.ports.registry import Registry
+from wardlake.runs.cpu import tree_cpu_seconds
 from wardlake.runs.states import (
     FINAL_EXIT_CODES,
     Run,
@@ -103,7 +103,7 @@ def _do_step(step: Step, run: Run, work: Work, registry: Registry, progress: Pro
     missing = [need for need in step.needs if need not in outcomes]
     if missing:
         raise WardlakeError(f"Step {step.name} needs steps that are not done.", which=missing)
-    wall, cpu = time.monotonic(), _cpu_seconds()
+    wall, cpu = time.monotonic(), tree_cpu_seconds()
     try:
         outcome = work.functions[step.name](outcomes)
     except BaseException as problem:
@@ -116,18 +116,12 @@ def _do_step(step: Step, run: Run, work: Work, registry: Registry, progress: Pro
         outcome=outcome,
         fingerprint=work.fingerprints[step.name],
         wall_seconds=round(time.monotonic() - wall, 3),
-        cpu_seconds=round(_cpu_seconds() - cpu, 3),
+        cpu_seconds=round(tree_cpu_seconds() - cpu, 3),
     )
     run = run.with_step(step.name, record)
     save_run(registry, run)
     progress.finished(step, record)
     return run
-
-
-def _cpu_seconds() -> float:
-    """CPU of this process and its finished children; a JVM child that still runs is not in it."""
-    times = os.times()
-    return times.user + times.system + times.children_user + times.children_system
 
 
 def _fields(run: Run) -> dict[str, Any]:
