@@ -50,6 +50,10 @@ class Keys(Protocol):
         """A new version of an existing key."""
         ...
 
+    def create_wrapping_key(self, name: str) -> None:
+        """A new wrapping key, which nobody can read; raises `NotAllowed` where it exists already."""
+        ...
+
     def new_data_key(self, wrapping_key: str) -> DataKey:
         """A fresh 256-bit data key wrapped by `wrapping_key`, which never leaves the vault."""
         ...

@@ -41,29 +41,40 @@ class Objects(Protocol):
         """Write one object whole. `create_only`: raise `ObjectExists` if the key is taken, atomically."""
         ...
 
-    def put_file(self, key: str, path: Path, *, lock: Lock | None = None, storage_class: str = "") -> None: ...
+    def put_file(self, key: str, path: Path, *, lock: Lock | None = None, storage_class: str = "") -> None:
+        """Write one object whole from a file of any size."""
+        ...
 
     def get(self, key: str) -> bytes:
         """The newest version's bytes; raises `ObjectMissing`."""
         ...
 
-    def get_file(self, key: str, path: Path) -> None: ...
+    def get_file(self, key: str, path: Path) -> None:
+        """The newest version's bytes into a file, which appears whole or not at all; raises `ObjectMissing`."""
+        ...
 
-    def info(self, key: str) -> ObjectInfo: ...
+    def info(self, key: str) -> ObjectInfo:
+        """All that is known of the newest version; raises `ObjectMissing`."""
+        ...
 
     def list(self, prefix: str) -> Iterator[ObjectInfo]:
-        """In key order."""
+        """In key order, with key and size; `info` knows locks, holds and storage classes."""
         ...
 
     def delete(self, key: str) -> None:
-        """Remove every version of the object; raises `NotAllowed` while a version is locked or held."""
+        """Remove every version of the object; raises `NotAllowed` while a version is locked or held, and then removes none.
+
+        Nothing happens where there is no object.
+        """
         ...
 
     def set_hold(self, key: str, held: bool) -> None:
-        """Legal hold on top of the lock."""
+        """Legal hold on the newest version, on top of the lock; raises `ObjectMissing`."""
         ...
 
-    def reachable(self) -> None: ...
+    def reachable(self) -> None:
+        """Return if the store answers; raise `StoreUnavailable` otherwise."""
+        ...
 
 
 class StoreUnavailable(Exception):

@@ -7,8 +7,15 @@ from contextlib import AbstractContextManager
 from typing import Any, Protocol
 
 
+class RegistryUnavailable(Exception):
+    """The registry does not answer or refuses. Callers turn this into the exit code of what they were doing."""
+
+
 class Registry(Protocol):
-    """A small transactional store of JSON documents by collection and key, with named locks."""
+    """A small transactional store of JSON documents by collection and key, with named locks.
+
+    Every method raises `RegistryUnavailable` when the store cannot be reached.
+    """
 
     def lock(self, name: str, *, wait_seconds: float = 0.0) -> AbstractContextManager[None]:
         """Hold the named lock; raises `RunLocked` if another process holds it still after `wait_seconds`.
@@ -17,7 +24,9 @@ class Registry(Protocol):
         """
         ...
 
-    def get(self, collection: str, key: str) -> Mapping[str, Any] | None: ...
+    def get(self, collection: str, key: str) -> Mapping[str, Any] | None:
+        """The document, or None where there is none."""
+        ...
 
     def put(self, collection: str, key: str, document: Mapping[str, Any]) -> None:
         """Insert or replace."""
@@ -35,6 +44,10 @@ class Registry(Protocol):
         """Documents whose key starts with `prefix`, in key order."""
         ...
 
-    def delete(self, collection: str, key: str) -> None: ...
+    def delete(self, collection: str, key: str) -> None:
+        """Remove the document; nothing happens where there is none."""
+        ...
 
-    def reachable(self) -> None: ...
+    def reachable(self) -> None:
+        """Return if the store answers; raise `RegistryUnavailable` otherwise."""
+        ...
