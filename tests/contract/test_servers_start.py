@@ -6,7 +6,6 @@ import hvac
 import psycopg
 import pytest
 from minio.error import S3Error
-
 from tests.servers.minio import MinioServer, bucket_policy
 from tests.servers.openbao import ROLES, OpenBaoServer, audit_entries
 from tests.servers.postgres import PostgresServer

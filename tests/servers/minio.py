@@ -13,7 +13,6 @@ from pathlib import Path
 import pytest
 from minio import Minio, MinioAdmin
 from minio.credentials import StaticProvider
-
 from tests.servers.processes import (
     LOOPBACK,
     ROOT,

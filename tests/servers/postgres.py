@@ -12,7 +12,6 @@ from pathlib import Path
 
 import psycopg
 import pytest
-
 from tests.servers.processes import (
     LOOPBACK,
     ServerFailed,

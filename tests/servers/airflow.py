@@ -1,0 +1,179 @@
+"""A real Airflow: api-server, scheduler and dag-processor with the LocalExecutor, on PostgreSQL, over `airflow_dags/`."""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import secrets
+import subprocess
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.servers.postgres import Database, PostgresServer
+from tests.servers.processes import LOOPBACK, ROOT, ServerFailed, ServerProcess, data_folder, free_port, remove_folder
+
+PROGRAM = ROOT / ".venv-airflow" / "bin" / "airflow"
+ENDED = ("success", "failed")
+
+
+@dataclass
+class AirflowServer:
+    """The running parts, and what a test asks of them over REST."""
+
+    address: str
+    folder: Path
+    processes: list[ServerProcess] = field(default_factory=list)
+    token: str = field(default="", repr=False)
+
+    def ask(self, path: str, body: Mapping[str, Any] | None = None, method: str | None = None) -> Any:
+        """The JSON answer of the public API."""
+        return _call(f"{self.address}/api/v2/{path}", body, method, self.token)
+
+    def trigger(self, dag: str, **params: str) -> str:
+        """Start a run now; returns its id."""
+        answer = self.ask(f"dags/{dag}/dagRuns", {"logical_date": None, "conf": params})
+        return str(answer["dag_run_id"])
+
+    def wait_for(self, dag: str, run: str, *, seconds: float) -> str:
+        """The state a run ended in."""
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline:
+            state = str(self.ask(f"dags/{dag}/dagRuns/{run}")["state"])
+            if state in ENDED:
+                return state
+            time.sleep(1)
+        raise ServerFailed(f"{dag} did not end in {seconds} s: {self.task_states(dag, run)} {self.tails()}")
+
+    def tasks(self, dag: str, run: str) -> dict[str, dict[str, Any]]:
+        """The task instances of a run, by task."""
+        listed = self.ask(f"dags/{dag}/dagRuns/{run}/taskInstances?limit=100")["task_instances"]
+        return {task["task_id"]: task for task in listed}
+
+    def task_states(self, dag: str, run: str) -> dict[str, str | None]:
+        return {name: task["state"] for name, task in self.tasks(dag, run).items()}
+
+    def tails(self) -> str:
+        return "\n".join(process.tail() for process in self.processes)
+
+    def stop(self) -> None:
+        for process in reversed(self.processes):
+            process.stop()
+
+
+def _call(url: str, body: Mapping[str, Any] | None, method: str | None, token: str) -> Any:
+    request = urllib.request.Request(
+        url,
+        data=json.dumps(body).encode() if body is not None else None,
+        method=method,
+        headers={"Content-Type": "application/json", **({"Authorization": f"Bearer {token}"} if token else {})},
+    )
+    with urllib.request.urlopen(request, timeout=60) as answer:
+        return json.load(answer)
+
+
+def start_airflow(database: Database, environment: Mapping[str, str]) -> AirflowServer:
+    """Start all parts over a fresh metadata database; `environment` is what the tasks and the DAG files see."""
+    if not PROGRAM.exists():
+        raise ServerFailed("Airflow is not installed: make setup-tests")
+    folder, port = data_folder("airflow"), free_port()
+    server = AirflowServer(f"http://{LOOPBACK}:{port}", folder)
+    settings = {**_settings(database, folder, port), **environment}
+    migrated = subprocess.run(
+        [str(PROGRAM), "db", "migrate"],
+        env={"PATH": os.environ["PATH"], "HOME": str(folder), "LC_ALL": "C.UTF-8", **settings},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if migrated.returncode != 0:
+        raise ServerFailed(f"airflow db migrate: {migrated.stderr[-2000:]}")
+    parts = {"api-server": lambda: _answers(server.address), "scheduler": lambda: True, "dag-processor": lambda: True}
+    try:
+        for part, ready in parts.items():
+            process = ServerProcess([str(PROGRAM), part], folder / f"{part}.log", ready, settings, timeout=180)
+            process.start()
+            server.processes.append(process)
+        server.token = str(_call(f"{server.address}/auth/token", None, "GET", "")["access_token"])
+        _wait_for_dag(server, "dev-refresh")
+    except BaseException:
+        server.stop()
+        raise
+    return server
+
+
+def _wait_for_dag(server: AirflowServer, dag: str) -> None:
+    """The dag-processor has read the file; the DAG is let run."""
+    deadline = time.monotonic() + 180
+    while time.monotonic() < deadline:
+        try:
+            server.ask(f"dags/{dag}", {"is_paused": False}, "PATCH")
+        except urllib.error.HTTPError as problem:
+            if problem.code != 404:  # not read yet
+                raise
+            time.sleep(1)
+        else:
+            return
+    raise ServerFailed(f"{dag} was never read: {server.ask('importErrors')} {server.tails()}")
+
+
+def _answers(address: str) -> bool:
+    try:
+        with urllib.request.urlopen(f"{address}/api/v2/monitor/health", timeout=5) as answer:
+            return bool(answer.status == 200)
+    except (urllib.error.URLError, OSError):
+        return False
+
+
+def _settings(database: Database, folder: Path, port: int) -> dict[str, str]:
+    address = f"http://{LOOPBACK}:{port}"
+    return {
+        "AIRFLOW_HOME": str(folder),
+        "PYTHONPATH": str(ROOT / "lib"),
+        "AIRFLOW__CORE__DAGS_FOLDER": str(ROOT / "airflow_dags"),
+        "AIRFLOW__CORE__EXECUTOR": "LocalExecutor",
+        "AIRFLOW__CORE__PARALLELISM": "2",
+        "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
+        "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": f"{address}/execution/",
+        "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_ALL_ADMINS": "True",
+        "AIRFLOW__CORE__FERNET_KEY": base64.urlsafe_b64encode(secrets.token_bytes(32)).decode(),
+        "AIRFLOW__API__HOST": LOOPBACK,
+        "AIRFLOW__API__PORT": str(port),
+        "AIRFLOW__API__BASE_URL": address,
+        "AIRFLOW__API__WORKERS": "1",
+        "AIRFLOW__API__SECRET_KEY": secrets.token_hex(16),
+        "AIRFLOW__API_AUTH__JWT_SECRET": secrets.token_hex(32),
+        "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": database.dsn.replace("postgresql://", "postgresql+psycopg2://"),
+        "AIRFLOW__DATABASE__SQL_ALCHEMY_POOL_SIZE": "3",
+        "AIRFLOW__DAG_PROCESSOR__REFRESH_INTERVAL": "10",
+        "AIRFLOW__DAG_PROCESSOR__PARSING_PROCESSES": "1",
+        "AIRFLOW__SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME": "0.5",
+    }
+
+
+@pytest.fixture(scope="session")
+def step_program(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder that says how each step of a source ends, and where each step that ran is written down."""
+    return tmp_path_factory.mktemp("steps")
+
+
+@pytest.fixture(scope="session")
+def airflow_server(postgres_server: PostgresServer, step_program: Path) -> Iterator[AirflowServer]:
+    """One Airflow for the run, its steps run by `tests/dags/scripted_step.py` instead of Spark."""
+    environment = {
+        "WARDLAKE_PROGRAM": str(ROOT / "tests" / "dags" / "scripted_step.py"),
+        "WARDLAKE_FLAGS": f"--lake {step_program}",
+        "WARDLAKE_FOLDER": str(step_program),
+        "WARDLAKE_RETRIES": "3",
+        "WARDLAKE_RETRY_SECONDS": "2",
+    }
+    server = start_airflow(postgres_server.fresh_database("airflow"), environment)
+    yield server
+    server.stop()
+    remove_folder(server.folder)
