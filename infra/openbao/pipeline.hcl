@@ -4,13 +4,12 @@ path "tokens/keys/+" {
   capabilities       = ["read", "create", "update"]
   allowed_parameters = {
     "type"       = ["hmac"]
-    "key_size"   = [32]
+    "key_size"   = []
     "exportable" = [true]
   }
 }
 path "tokens/keys/+/rotate" {
-  capabilities       = ["update"]
-  allowed_parameters = {}
+  capabilities = ["update"]
 }
 path "tokens/export/hmac-key/+" {
   capabilities = ["read"]
