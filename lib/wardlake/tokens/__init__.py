@@ -1,1 +1,1 @@
-"""Shared: keyed and random tokens, purposes, domains, rotation, mapping, audited re-identification."""
+"""Tokens: the same identifier is the same token in every table of a dataset, and another one for another purpose."""
