@@ -1,0 +1,89 @@
+"""Whether the output's keys join as the source's do: pure comparison of two measurements."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+
+from wardlake.model.errors import BrokenReferences, Mistake
+from wardlake.model.sources import SourceSpec
+from wardlake.publish.references import ReferenceMeasure, reference_name
+
+# Everything a key's replacement must keep. Null keys, orphans and the three numbers of the join's cardinality are the
+# promise; the rest says where a difference comes from.
+_KEPT = (
+    "child_rows",
+    "null_keys",
+    "orphan_rows",
+    "distinct_keys",
+    "matched_parents",
+    "parent_rows",
+    "distinct_parents",
+    "rows_per_parent_min",
+    "rows_per_parent_max",
+    "rows_per_parent_squares",
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BrokenReference:
+    """One foreign key that does not join as it did: what was counted in the source and in the output, where they differ."""
+
+    reference: str
+    source: Mapping[str, int]
+    output: Mapping[str, int]
+
+    def __str__(self) -> str:
+        counts = ", ".join(f"{name} {self.source.get(name, 0)} became {self.output.get(name, 0)}" for name in self.output)
+        return f"{self.reference}: {counts}" if counts else f"{self.reference}: not measured on both sides"
+
+
+def compare_references(source: Sequence[ReferenceMeasure], output: Sequence[ReferenceMeasure]) -> list[BrokenReference]:
+    """Every reference whose counts differ, or that was measured on one side only; empty where the output holds.
+
+    For a sampled refresh, `source` is measured on the sampled source.
+    """
+    before, after = {m.name: m for m in source}, {m.name: m for m in output}
+    broken = []
+    for name in [*before, *(after.keys() - before.keys())]:
+        if name not in before or name not in after:
+            broken.append(BrokenReference(reference=name, source={}, output={}))
+            continue
+        differing = [count for count in _KEPT if getattr(before[name], count) != getattr(after[name], count)]
+        if differing:
+            broken.append(
+                BrokenReference(
+                    reference=name,
+                    source={count: getattr(before[name], count) for count in differing},
+                    output={count: getattr(after[name], count) for count in differing},
+                )
+            )
+    return broken
+
+
+def require_references(source: Sequence[ReferenceMeasure], output: Sequence[ReferenceMeasure]) -> None:
+    """Raise `BrokenReferences`, naming each key and its counts, unless the output joins as the source does."""
+    broken = compare_references(source, output)
+    if broken:
+        raise BrokenReferences(
+            f"{len(broken)} of {len(source)} references of the output do not join as those of the source do.",
+            which=[str(one) for one in broken],
+            next_step="Give both ends of each key the same token domain and rule in conf/classification/, then run again.",
+        )
+
+
+def unprovable_references(source: SourceSpec, columns: Mapping[str, Collection[str]], *, file: str = "") -> list[Mistake]:
+    """The declared references whose columns are not in `columns` (table to its columns): blocked, dropped or never there.
+
+    Such a reference can be neither proven nor refuted on the output: a mistake of the configuration, to be reported
+    before anything is written.
+    """
+    mistakes = []
+    for table, reference in source.references():
+        ends = [*((table.name, c) for c in reference.columns), *((reference.table, c) for c in reference.to)]
+        absent = [f"{name}.{column}" for name, column in ends if column not in columns.get(name, ())]
+        if absent:
+            name = reference_name(table.name, reference.columns, reference.table, reference.to)
+            message = f"{name} cannot be proven on the output: {', '.join(absent)} is not in it"
+            mistakes.append(Mistake(file or f"conf/sources/{source.name}.yaml", 0, message))
+    return mistakes
