@@ -1,0 +1,208 @@
+"""The identifier values of the source as keyed hashes, collected without writing one of them down."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import reduce
+
+import numpy as np
+import pyarrow as pa
+import pyspark.sql.functions as F
+from pyspark.sql import Column, DataFrame, SparkSession
+from pyspark.sql.types import ArrayType, ByteType, LongType, ShortType, StringType, StructField, StructType
+
+from wardlake.model.identifiers import ColumnPath
+from wardlake.model.sources import SourceSpec
+from wardlake.model.treatments import Classification, Decision, IdentifierKind
+from wardlake.publish.known_values_forms import Role, add_forms, hash_forms, hash_grouped
+from wardlake.publish.known_values_hash import Hashes, hash_key
+from wardlake.publish.known_values_policy import KnownValuePolicy, known_kind
+from wardlake.publish.linkage_columns import PersonColumns, find_person_columns, is_name_part
+from wardlake.publish.linkage_forms import list_links, list_row_names
+
+SCHEMA = StructType(
+    [
+        StructField("role", ByteType(), False),
+        StructField("kind", StringType(), False),
+        StructField("length", ShortType(), False),
+        StructField("hash", LongType(), False),
+    ]
+)
+_ARROW = pa.schema([("role", pa.int8()), ("kind", pa.string()), ("length", pa.int16()), ("hash", pa.int64())])
+_KEY = "_key"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TablePlan:
+    """What is taken of one table: columns by position with their kind, and the columns that describe a person."""
+
+    table: str
+    paths: tuple[tuple[str, IdentifierKind, bool], ...]  # path, kind, whether it is only a part of a name
+    person: PersonColumns
+
+    @property
+    def reads_something(self) -> bool:
+        return bool(self.paths or self.person.names or self.person.has_links)
+
+
+def foreign_columns(source: SourceSpec, *, with_orphans: Collection[ColumnPath] = ()) -> frozenset[ColumnPath]:
+    """Columns whose every value stands in the parent's key too, so that reading the parent is enough.
+
+    `with_orphans` are references measured to name keys that no parent has: those are read.
+    """
+    columns = {
+        ColumnPath(table.name, column)
+        for table, reference in source.references()
+        if (reference.table, reference.to) != (table.name, reference.columns)
+        for column in reference.columns
+    }
+    return frozenset(columns - set(with_orphans))
+
+
+def collect_known_values(
+    tables: Mapping[str, DataFrame],
+    classification: Classification,
+    *,
+    policy: KnownValuePolicy,
+    key: bytes,
+    birth_words: Sequence[str],
+    skip: Collection[ColumnPath] = (),
+) -> DataFrame:
+    """Keyed hashes of every identifier value that the source's decisions name.
+
+    Output: one row per role, kind and 64-bit hash; `length` is a number's count of digits, else 0. No value, no owner.
+    `key` travels as a one-row relation, never in a plan. `skip` are columns whose values are collected elsewhere.
+    """
+    collected = []
+    for name, rows in tables.items():
+        plan = plan_table(name, rows, classification.tables.get(name, {}), policy=policy, birth_words=birth_words, skip=skip)
+        if plan.reads_something:
+            collected.append(_collect_table(rows, plan, policy, key))
+    if not collected:
+        session = next(iter(tables.values())).sparkSession
+        return session.createDataFrame([], SCHEMA)
+    return reduce(DataFrame.unionAll, collected).distinct()
+
+
+def plan_table(
+    table: str,
+    rows: DataFrame,
+    decisions: Mapping[str, Decision],
+    *,
+    policy: KnownValuePolicy,
+    birth_words: Sequence[str],
+    skip: Collection[ColumnPath] = (),
+) -> TablePlan:
+    """Which columns of a table are searched for, as what."""
+    paths = []
+    for path, decision in decisions.items():
+        kind = known_kind(decision)
+        where = ColumnPath(table, path)
+        if kind in policy.kinds and where not in skip and where.column in rows.columns:
+            paths.append((path, kind, is_name_part(path, decision)))
+    person = find_person_columns(decisions, rows.columns, birth_words=birth_words)
+    return TablePlan(table=table, paths=tuple((path, kind, part) for path, kind, part in paths if kind), person=person)
+
+
+def select_path(rows: DataFrame, path: str) -> Column:
+    """The texts at a column path: one a row, or an array of texts where the path runs through arrays, maps or JSON lists."""
+    where = ColumnPath("table", path)
+    if where.is_json:
+        inside = path.split("$", 1)[1].replace("[]", "[*]")
+        found = F.get_json_object(_nested(where.json_column), f"${inside}")
+        return F.coalesce(F.from_json(found, ArrayType(StringType())), F.array(found)) if "[*]" in inside else found
+    column = _nested(path)
+    nested = isinstance(rows.select(column).schema[0].dataType, ArrayType)
+    return column.cast("array<string>" if nested else "string")
+
+
+def _nested(path: str) -> Column:
+    head, *fields = path.split(".")
+    column = F.col(f"`{head.removesuffix('[]')}`")
+    for name in fields:
+        match name.removesuffix("[]"):
+            case "{key}":
+                column = F.map_keys(column)
+            case "{value}":
+                column = F.map_values(column)
+            case field:
+                column = column.getField(field)
+    return column
+
+
+def share_key(rows: DataFrame, key: bytes) -> DataFrame:
+    """The rows with the subkey beside them as a value of a broadcast relation, so that no plan or log holds it."""
+    session: SparkSession = rows.sparkSession
+    relation = session.createDataFrame(session.sparkContext.parallelize([(bytearray(hash_key(key)),)], 1), f"{_KEY} binary")
+    return rows.crossJoin(F.broadcast(relation))
+
+
+def person_texts(person: PersonColumns) -> list[Column]:
+    """The person columns as text, birth dates as ISO dates where they can be read as dates."""
+    quoted = {column: f"`{column}`" for column in person.all}
+    return [
+        F.expr(f"string(coalesce(string(try_cast({name} AS DATE)), string({name})))").alias(f"p_{column}")
+        if column in person.birth
+        else F.col(name).cast("string").alias(f"p_{column}")
+        for column, name in quoted.items()
+    ]
+
+
+def _collect_table(rows: DataFrame, plan: TablePlan, policy: KnownValuePolicy, key: bytes) -> DataFrame:
+    values = [select_path(rows, path).alias(f"v_{at}") for at, (path, _, _) in enumerate(plan.paths)]
+    chosen = share_key(rows.select(*values, *person_texts(plan.person)), key)
+
+    def hash_batches(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        for batch in batches:
+            yield from hash_batch(batch, plan, policy)
+
+    return chosen.mapInArrow(hash_batches, SCHEMA)
+
+
+def hash_batch(batch: pa.RecordBatch, plan: TablePlan, policy: KnownValuePolicy) -> Iterator[pa.RecordBatch]:
+    """The hashed forms of one batch of rows."""
+    if not batch.num_rows:
+        return
+    subkey = batch.column(_KEY)[0].as_py()
+    for at, (_, kind, part) in enumerate(plan.paths):
+        values = batch.column(f"v_{at}")
+        flat = values.flatten() if pa.types.is_list(values.type) else values
+        for role, of_kind, length, hashes in hash_forms(flat, kind, policy, subkey, part=part):
+            yield _as_rows(role, of_kind, length, hashes)
+    yield from _hash_people(batch, plan.person, policy, subkey)
+
+
+def _hash_people(
+    batch: pa.RecordBatch, person: PersonColumns, policy: KnownValuePolicy, subkey: bytes
+) -> Iterator[pa.RecordBatch]:
+    forms: dict[IdentifierKind, dict[tuple[Role, int], set[str]]] = {}
+    for cells in read_people(batch, person):
+        add_forms(forms.setdefault(IdentifierKind.PERSON_NAME, {}), list_row_names(cells, person, policy))
+        for _, form in list_links(cells, person, policy):
+            add_forms(forms.setdefault(form.kind, {}), iter([form]))
+    for kind, found in forms.items():
+        for role, of_kind, length, hashes in hash_grouped(found, kind, subkey):
+            yield _as_rows(role, of_kind, length, hashes)
+
+
+def read_people(batch: pa.RecordBatch, person: PersonColumns) -> Iterator[dict[str, str | None]]:
+    """The person columns of each row of a batch."""
+    columns = person.all
+    yield from (
+        dict(zip(columns, cells, strict=True))
+        for cells in zip(*(batch.column(f"p_{column}").to_pylist() for column in columns), strict=True)
+    )
+
+
+def _as_rows(role: Role, kind: IdentifierKind, length: int, hashes: Hashes) -> pa.RecordBatch:
+    count = len(hashes)
+    return pa.RecordBatch.from_arrays(
+        [
+            pa.array(np.full(count, role, dtype=np.int8)),
+            pa.DictionaryArray.from_arrays(np.zeros(count, np.int32), [kind.value]).cast(pa.string()),
+            pa.array(np.full(count, length, dtype=np.int16)),
+            pa.array(hashes.view(np.int64)),
+        ],
+        schema=_ARROW,
+    )

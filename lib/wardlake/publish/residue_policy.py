@@ -1,0 +1,46 @@
+"""`conf/disclosure/residue.yaml` as values."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from wardlake.publish.known_values_policy import KnownValuePolicy
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecallFloors:
+    """How sharp the scan must be shown to be; `confidence` is of the one-sided lower bound."""
+
+    confidence: float
+    canaries_per_kind: int
+    structured_floor: float
+    names_floor: float
+    known_value_floor: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChanceLimits:
+    """When a bare number that equals a known one is no accident."""
+
+    negligible: float
+    sigmas: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SurrogateLimits:
+    """How often a surrogate may equal a value of the source by accident."""
+
+    most_equal: float
+    name_pairs_factor: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ResiduePolicy:
+    """All of the file."""
+
+    version: str
+    recall: RecallFloors
+    chance: ChanceLimits
+    surrogates: SurrogateLimits
+    birth_words: tuple[str, ...]
+    known_values: KnownValuePolicy
