@@ -117,6 +117,7 @@ def start_minio() -> MinioServer:
             "server",
             str(folder / "data"),
             *("--address", f"{LOOPBACK}:{port}", "--console-address", f"{LOOPBACK}:{free_port()}"),
+            *("--shutdown-timeout", "1s"),  # it waits for idle connections otherwise
         ],
         log=folder / "server.log",
         ready=lambda: _healthy(port),

@@ -35,7 +35,10 @@ class ObjectInfo:
 
 
 class Objects(Protocol):
-    """A store of objects by key (`/`-separated). Unreachable or refusing stores raise `StoreUnavailable`."""
+    """A store of objects by key (`/`-separated; no key is the folder of another).
+
+    Every method raises `StoreUnavailable` when the store is unreachable or refuses.
+    """
 
     def put(self, key: str, body: bytes, *, lock: Lock | None = None, storage_class: str = "", create_only: bool = False) -> None:
         """Write one object whole. `create_only`: raise `ObjectExists` if the key is taken, atomically."""
