@@ -40,7 +40,9 @@ install_minio() {
         say minio "building $MINIO_VERSION, some minutes, once"
         go=$(find_go)
         mkdir -p .tools/minio-build "$CACHE"
-        GOBIN="$PWD/.tools/minio-build" GOFLAGS=-trimpath CGO_ENABLED=0 GOROOT='' "$go" install "github.com/minio/minio@$MINIO_VERSION"
+        GOBIN="$PWD/.tools/minio-build" GOFLAGS=-trimpath CGO_ENABLED=0 GOROOT='' \
+            "$go" install "github.com/minio/minio@$MINIO_VERSION" 2>.tools/minio-build/log ||
+            { tail -n 20 .tools/minio-build/log >&2 && die "MinIO could not be built"; }
         install -m 755 .tools/minio-build/minio "$cached.new"
         mv "$cached.new" "$cached"
         rm -rf .tools/minio-build
