@@ -14,12 +14,15 @@ import psycopg
 import pytest
 from tests.servers.processes import (
     LOOPBACK,
+    ROOT,
     ServerFailed,
     ServerProcess,
     data_folder,
     free_port,
     remove_folder,
 )
+
+from wardlake.adapters.postgres_database import migrate
 
 NOBODY = 65534
 INSTALLED = sorted(Path("/usr/lib/postgresql").glob("*/bin"), key=lambda folder: int(folder.parent.name))
@@ -101,6 +104,8 @@ def start_postgres() -> PostgresServer:
         ready=lambda: _answers(admin),
     )
     process.start()
+    with psycopg.connect(admin.dsn, autocommit=True) as connection:
+        connection.execute((ROOT / "infra" / "postgres" / "roles.sql").read_bytes())
     return PostgresServer(admin, folder, process, pgaudit)
 
 
@@ -167,6 +172,14 @@ def postgres_server() -> Iterator[PostgresServer]:
 def postgres_database(postgres_server: PostgresServer) -> Database:
     """A fresh database for one test."""
     return postgres_server.fresh_database()
+
+
+@pytest.fixture
+def migrated_database(postgres_server: PostgresServer) -> Database:
+    """A fresh database with Wardlake's schema, as the schema's owner."""
+    database = postgres_server.fresh_database()
+    migrate(database.dsn)
+    return database
 
 
 @pytest.fixture

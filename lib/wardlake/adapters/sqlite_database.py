@@ -1,0 +1,50 @@
+"""One SQLite file with the registry's and the audit's tables, opened anew for each operation."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+BUSY_SECONDS = 30.0
+
+SCHEMA = """
+CREATE TABLE IF NOT EXISTS documents (
+    collection TEXT NOT NULL, key TEXT NOT NULL, document TEXT NOT NULL, PRIMARY KEY (collection, key)
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS audit_records (
+    sequence INTEGER PRIMARY KEY CHECK (sequence > 0), previous TEXT NOT NULL, hash TEXT NOT NULL UNIQUE,
+    body TEXT NOT NULL
+);
+CREATE TRIGGER IF NOT EXISTS audit_records_keep_update BEFORE UPDATE ON audit_records
+BEGIN SELECT RAISE(ABORT, 'audit records are append-only'); END;
+CREATE TRIGGER IF NOT EXISTS audit_records_keep_delete BEFORE DELETE ON audit_records
+BEGIN SELECT RAISE(ABORT, 'audit records are append-only'); END;
+CREATE TRIGGER IF NOT EXISTS audit_records_continue BEFORE INSERT ON audit_records
+WHEN EXISTS (SELECT 1 FROM audit_records) AND NOT EXISTS (
+    SELECT 1 FROM audit_records
+    WHERE sequence = (SELECT max(sequence) FROM audit_records)
+        AND sequence + 1 = NEW.sequence AND hash = NEW.previous
+)
+BEGIN SELECT RAISE(ABORT, 'the record does not continue the chain'); END;
+"""
+
+
+@contextmanager
+def transaction(path: Path) -> Iterator[sqlite3.Connection]:
+    """A write transaction: committed at the end, rolled back on an error. Makes file and tables where missing."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with closing(sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None)) as connection:
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("PRAGMA synchronous = FULL")
+        connection.execute("PRAGMA recursive_triggers = ON")  # REPLACE fires the delete trigger too
+        if connection.execute("SELECT count(*) FROM sqlite_master WHERE name = 'audit_records_continue'").fetchone() == (0,):
+            connection.executescript(SCHEMA)
+        connection.execute("BEGIN IMMEDIATE")
+        try:
+            yield connection
+        except BaseException:
+            connection.rollback()
+            raise
+        connection.commit()
