@@ -24,6 +24,7 @@ class AuditKind(StrEnum):
     REIDENTIFICATION_REQUESTED = "reidentification.requested"
     REIDENTIFICATION_APPROVED = "reidentification.approved"
     REIDENTIFICATION_REVEALED = "reidentification.revealed"
+    REIDENTIFICATION_REFUSED = "reidentification.refused"
     RETENTION_APPLIED = "retention.applied"
     HOLD_SET = "hold.set"
     HOLD_LIFTED = "hold.lifted"
