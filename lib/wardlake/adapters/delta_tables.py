@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 from urllib.parse import unquote, urlparse
 
@@ -107,6 +109,13 @@ class DeltaTables:
         """One small file; raises `FileNotFoundError` where there is none."""
         with _explained("read", path):
             return self.folders(path).read(path)
+
+    @contextmanager
+    def local_copy(self, path: str) -> Iterator[Path]:
+        with TemporaryDirectory(prefix="wardlake-") as folder:
+            with _explained("read", path):
+                copy = self.folders(path).download(path, Path(folder))
+            yield copy
 
     def write_bytes(self, path: str, body: bytes) -> None:
         with _explained("write", path):

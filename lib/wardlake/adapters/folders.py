@@ -35,6 +35,10 @@ class Folders(Protocol):
 
     def write(self, path: str, body: bytes) -> None: ...
 
+    def download(self, path: str, folder: Path) -> Path:
+        """The file on local disk: itself, or a copy in `folder`."""
+        ...
+
 
 def folders_for(spark: SparkSession, path: str) -> Folders:
     """The implementation for the file system that `path` lies on."""
@@ -88,6 +92,12 @@ class LocalFolders:
             os.fsync(stream.fileno())
         aside.rename(target)
         _sync_folder(target.parent)
+
+    def download(self, path: str, folder: Path) -> Path:
+        found = _local(path)
+        if not found.is_file():
+            raise FileNotFoundError(path)
+        return found
 
     def _put_in_place(self, aside: Path, target: Path) -> None:
         if target.is_dir():
@@ -149,6 +159,14 @@ class HadoopFolders:
         stream = self._system.create(self._path(path), True)
         stream.write(bytearray(body))
         stream.close()
+
+    def download(self, path: str, folder: Path) -> Path:
+        if not self._exists(path):
+            raise FileNotFoundError(path)
+        target = folder / path.rsplit("/", 1)[-1]
+        local = self._path(f"file://{target}")
+        self._system.copyToLocalFile(False, self._path(path), local, True)
+        return target
 
     def _copy_files(self, source: str, target: str, names: Iterable[str]) -> None:
         def copy_one(name: str) -> None:

@@ -37,6 +37,14 @@ class LakeLayout:
         """One Delta table per source table and snapshot run."""
         return f"{self.zone(Zone.RAW)}/{source}/{snapshot_run}/{table}"
 
+    def raw_snapshot(self, source: str, snapshot_run: str) -> str:
+        """The folder of all raw tables of one snapshot run."""
+        return f"{self.zone(Zone.RAW)}/{source}/{snapshot_run}"
+
+    def snapshots(self, source: str) -> str:
+        """The restricted folder with one folder per snapshot run of a source."""
+        return f"{self.zone(Zone.RESTRICTED)}/snapshots/{source}"
+
     def staged_table(self, run_id: str, table: str) -> str:
         return f"{self.staged_dataset(run_id)}/{table}"
 

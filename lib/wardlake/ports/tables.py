@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Protocol
 
 from pyspark.sql import DataFrame, SparkSession
@@ -44,7 +46,9 @@ class Tables(Protocol):
         ...
 
     # whole folders, for staging and publication
-    def list_folder(self, path: str) -> list[str]: ...
+    def list_folder(self, path: str) -> list[str]:
+        """Names directly below, sorted; empty where there is no such folder."""
+        ...
 
     def copy_folder(self, source: str, target: str) -> None:
         """Copy a folder of tables byte for byte; idempotent."""
@@ -54,9 +58,17 @@ class Tables(Protocol):
         """Rename where the file system can in one step, else copy and remove; idempotent."""
         ...
 
-    def delete_folder(self, path: str) -> None: ...
+    def delete_folder(self, path: str) -> None:
+        """Remove a folder or file with all below it; idempotent."""
+        ...
 
-    def read_bytes(self, path: str) -> bytes: ...
+    def read_bytes(self, path: str) -> bytes:
+        """One small file; raises `FileNotFoundError` where there is none."""
+        ...
+
+    def local_copy(self, path: str) -> AbstractContextManager[Path]:
+        """One file on local disk for as long as it is needed: the file itself, or a download that is removed afterwards."""
+        ...
 
     def write_bytes(self, path: str, body: bytes) -> None:
         """Replace one small file atomically: a reader sees the old bytes or the new ones."""
