@@ -119,6 +119,6 @@ def _year_of_text(value: Column, oldest: int) -> Column:
     partial = F.when(value.rlike(r"^\d{4}(-\d{2})?$"), F.substring(value, 1, 4).cast("int"))
     shown = F.lpad(_class_of_year(partial, oldest).cast("string"), 4, "0")
     return F.coalesce(
-        F.when(F.length(value) == 7, F.concat(shown, F.lit("-01"))).otherwise(shown),
+        F.when(F.contains(value, F.lit("-")), F.concat(shown, F.lit("-01"))).otherwise(shown),
         write_date(first_day, blank_time(written.rest), written.form),
     )
