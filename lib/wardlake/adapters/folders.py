@@ -93,7 +93,7 @@ class LocalFolders:
         aside.rename(target)
         _sync_folder(target.parent)
 
-    def download(self, path: str, folder: Path) -> Path:
+    def download(self, path: str, folder: Path) -> Path:  # noqa: ARG002 - the file is local already
         found = _local(path)
         if not found.is_file():
             raise FileNotFoundError(path)
