@@ -254,9 +254,12 @@ def test_a_lock_lost_with_its_connection_does_not_pass_for_held(
 ) -> None:
     registry = PostgresRegistry(migrated_database.dsn)
     ended = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s"
-    with psycopg.connect(postgres_server.admin.dsn, autocommit=True) as admin:
-        with pytest.raises(RegistryUnavailable), registry.lock("dev/synthea"):
-            admin.execute(ended, (migrated_database.name,))
+    with (
+        psycopg.connect(postgres_server.admin.dsn, autocommit=True) as admin,
+        pytest.raises(RegistryUnavailable),
+        registry.lock("dev/synthea"),
+    ):
+        admin.execute(ended, (migrated_database.name,))
 
 
 def test_a_wrong_password_is_unavailable_and_not_printed(migrated_database: Database) -> None:

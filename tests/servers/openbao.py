@@ -90,7 +90,10 @@ class OpenBaoServer:
 
     def client(self, role: str) -> hvac.Client:
         """A client logged in by the AppRole of `role`."""
-        approle, client = self.approles[role], hvac.Client(url=self.address)
+        return self.client_of(self.approles[role])
+
+    def client_of(self, approle: AppRole) -> hvac.Client:
+        client = hvac.Client(url=self.address)
         client.auth.approle.login(role_id=approle.role_id, secret_id=approle.secret_id)
         return client
 
