@@ -1,0 +1,163 @@
+"""The audited way back: which person a token stands for, asked by one person, approved by another, answered once.
+
+    requested -> approved -> revealed, and from each to nowhere once expired
+
+Each step claims the request by compare-and-swap, is then recorded, and only then happens; where it cannot be recorded, the
+claim is given back and nothing happens. The identifier is the return value of `reveal` and stands nowhere else. Time limits
+are the caller's; both are counted from the step before.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from wardlake.model.audit import AuditEvent, AuditKind
+from wardlake.model.errors import ConfigurationError, NotAllowed
+from wardlake.model.identity import Identity, Role
+from wardlake.ports.clock import Clock
+from wardlake.ports.registry import Registry
+
+COLLECTION = "reidentification"
+Record = Callable[[AuditEvent], object]
+Reveal = Callable[[str, str], str]  # domain, token -> identifier
+_ASKING = frozenset({Role.COMPLIANCE, Role.STEWARD})
+_APPROVING = frozenset({Role.COMPLIANCE})
+_ENDED = "The request is not open, or its time is over."
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Desk:
+    """Where requests are kept and recorded, and how long each step stays open."""
+
+    registry: Registry
+    record: Record
+    clock: Clock
+    approve_within: timedelta
+    reveal_within: timedelta
+
+
+def request(desk: Desk, caller: Identity, *, token: str, purpose: str, domain: str, reason: str) -> str:
+    """Ask who a token stands for; returns the request's id.
+
+    Raises `NotAllowed` for a caller who is neither compliance nor steward, `ConfigurationError` without a reason.
+    """
+    _check_role(desk, caller, _ASKING, "request", purpose)
+    if not reason.strip() or not token.strip():
+        raise ConfigurationError(what="A re-identification needs a token and a reason.")
+    key = secrets.token_hex(8)
+    document = {
+        "state": "requesting",
+        "purpose": purpose,
+        "domain": domain,
+        "token": token.strip(),
+        "asked_by": caller.subject,
+        "asked_with": caller.credential,
+        "since": desk.clock.now().isoformat(),
+    }
+    desk.registry.insert(COLLECTION, key, document)
+    details = {**_about(key, document), "reason_sha256": hashlib.sha256(reason.encode()).hexdigest()}
+    _record_or_undo(desk, AuditKind.REIDENTIFICATION_REQUESTED, caller, details, lambda: desk.registry.delete(COLLECTION, key))
+    _move(desk, key, document, {**document, "state": "requested", "reason": reason.strip()})
+    return key
+
+
+def approve(desk: Desk, caller: Identity, key: str) -> None:
+    """Approve another person's request.
+
+    Raises `NotAllowed` for a caller who is not compliance, who used no second factor, or whose credential asked.
+    """
+    document = _open(desk, key, "requested", desk.approve_within)
+    _check_role(desk, caller, _APPROVING, "approve", str(document["purpose"]))
+    _check_second_factor(caller)
+    if caller.credential == document["asked_with"] or caller.subject == document["asked_by"]:
+        raise NotAllowed("The person who asked cannot approve.", next_step="ask a second person of compliance")
+    claimed = _move(desk, key, document, {**document, "state": "approving"})
+    _record_or_undo(
+        desk,
+        AuditKind.REIDENTIFICATION_APPROVED,
+        caller,
+        _about(key, document),
+        lambda: _move(desk, key, claimed, document),
+    )
+    approved = {"state": "approved", "approved_by": caller.subject, "since": desk.clock.now().isoformat()}
+    _move(desk, key, claimed, {**document, **approved})
+
+
+def reveal(desk: Desk, caller: Identity, key: str, *, find: Reveal) -> str:
+    """The identifier, once, to the person who asked.
+
+    `find` opens the mapping (`find_identifier`). Raises `NotAllowed` for anyone else, a second time, and when time is over.
+    """
+    document = _open(desk, key, "approved", desk.reveal_within)
+    _check_role(desk, caller, _ASKING, "reveal", str(document["purpose"]))
+    _check_second_factor(caller)
+    if caller.credential != document["asked_with"]:
+        raise NotAllowed("Only the person who asked can have the answer.", which=[key])
+    claimed = _move(desk, key, document, {**document, "state": "revealing"})
+    _record_or_undo(
+        desk,
+        AuditKind.REIDENTIFICATION_REVEALED,
+        caller,
+        {**_about(key, document), "approved_by": document["approved_by"]},
+        lambda: _move(desk, key, claimed, document),
+    )
+    _move(desk, key, claimed, {**document, "state": "revealed", "since": desk.clock.now().isoformat()})
+    return find(str(document["domain"]), str(document["token"]))
+
+
+def _open(desk: Desk, key: str, state: str, within: timedelta) -> Mapping[str, Any]:
+    document = desk.registry.get(COLLECTION, key)
+    if document is None or document["state"] != state:
+        raise NotAllowed(_ENDED, which=[key], next_step="ask again: wardlake reidentify request")
+    if desk.clock.now() > datetime.fromisoformat(str(document["since"])) + within:
+        raise NotAllowed(_ENDED, which=[key], next_step="ask again: wardlake reidentify request")
+    return document
+
+
+def _move(desk: Desk, key: str, before: Mapping[str, Any], after: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Compare and swap; of two people at once, one is refused."""
+    if not desk.registry.replace(COLLECTION, key, before, after):
+        raise NotAllowed(_ENDED, which=[key])
+    return after
+
+
+def _record_or_undo(
+    desk: Desk, kind: AuditKind, caller: Identity, details: Mapping[str, Any], undo: Callable[[], object]
+) -> None:
+    try:
+        desk.record(AuditEvent(kind=kind, actor=caller.subject, at=desk.clock.now().isoformat(), details=details))
+    except BaseException:
+        undo()
+        raise
+
+
+def _about(key: str, document: Mapping[str, Any]) -> dict[str, str]:
+    """What the audit says of a request: the token as a hash, since a record holds no value of the data."""
+    return {
+        "request": key,
+        "purpose": str(document["purpose"]),
+        "domain": str(document["domain"]),
+        "token_sha256": hashlib.sha256(str(document["token"]).encode()).hexdigest(),
+    }
+
+
+def _check_role(desk: Desk, caller: Identity, allowed: frozenset[Role], step: str, purpose: str) -> None:
+    """Refused attempts are recorded too."""
+    if caller.roles & allowed:
+        return
+    details = {"step": step, "purpose": purpose}
+    at = desk.clock.now().isoformat()
+    desk.record(AuditEvent(kind=AuditKind.REIDENTIFICATION_REFUSED, actor=caller.subject, at=at, details=details))
+    raise NotAllowed(
+        f"Your role does not permit to {step} a re-identification.", next_step="ask compliance: they have the way back"
+    )
+
+
+def _check_second_factor(caller: Identity) -> None:
+    if not caller.second_factor:
+        raise NotAllowed("This step needs your second factor.", next_step="give its code")
