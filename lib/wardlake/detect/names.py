@@ -1,0 +1,172 @@
+"""Names of people and places from dictionaries: full names inside texts, and cells that are nothing but a name."""
+
+from __future__ import annotations
+
+import functools
+import unicodedata
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from importlib.resources import files
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from wardlake.detect.texts import plain_texts
+from wardlake.model.treatments import IdentifierKind
+
+DICTIONARY, NAME_CELL = "dictionary", "name-cell"
+
+_LETTERS = r"A-Za-z\x{80}-\x{10ffff}"
+_CAPITAL = r"[A-Z\x{c0}-\x{de}\x{100}-\x{10ffff}]"
+_TWO_CAPITALISED = rf"{_CAPITAL}[{_LETTERS}'-]*[^{_LETTERS}]{{1,8}}{_CAPITAL}"
+_LAST_COMMA_FIRST = rf"{_CAPITAL}[{_LETTERS}'-]+[0-9]*, ?{_CAPITAL}"
+_BETWEEN = rf"[^{_LETTERS}'’-]+"
+_NAME_LIKE = rf"^[{_LETTERS}][{_LETTERS}0-9 .,'’-]{{1,60}}$"
+_MOST_TOKENS = 6
+
+_FIRST, _LAST, _CAPITALISED, _WORD, _JOINER = 1, 2, 4, 8, 16
+
+
+@dataclass(frozen=True, slots=True)
+class NameWords:
+    """Words that the dictionaries hold and that mostly mean something else; lower case, from configuration."""
+
+    not_first: frozenset[str]
+    not_last: frozenset[str]
+    joiners: frozenset[str]  # titles, suffixes and particles that go with a name
+    not_places: frozenset[str]
+
+
+def parse_name_words(document: Mapping[str, Any]) -> NameWords:
+    """The word lists of `conf/detection/names.yaml`."""
+    return NameWords(*(frozenset(map(str, document[key])) for key in ("not_first", "not_last", "joiners", "not_places")))
+
+
+@dataclass(frozen=True, slots=True)
+class FullNameMatcher:
+    """Finds a given name followed by a surname, both capitalised, or `Surname, Given`, anywhere in a text."""
+
+    words: NameWords
+    name: str = DICTIONARY
+
+    def match(self, values: pa.StringArray) -> Mapping[IdentifierKind, pa.BooleanArray]:
+        return _match_where(values, _TWO_CAPITALISED, self._full_names, IdentifierKind.PERSON_NAME)
+
+    def _full_names(self, texts: pa.StringArray) -> npt.NDArray[np.bool_]:
+        parents, flags = _flag_tokens(texts, self.words)
+        kept = (flags & _WORD > 0) & (flags & _JOINER == 0)
+        parents, flags = parents[kept], flags[kept]
+        first, last = _is(flags, _FIRST | _CAPITALISED), _is(flags, _LAST | _CAPITALISED)
+        together = parents[:-1] == parents[1:]
+        commas = pc.match_substring_regex(texts, _LAST_COMMA_FIRST).to_numpy(zero_copy_only=False).astype(bool)
+        pairs = together & first[:-1] & last[1:]
+        reversed_pairs = together & last[:-1] & first[1:]
+        found = np.zeros(len(texts), dtype=bool)
+        found[parents[:-1][pairs]] = True
+        found[parents[:-1][reversed_pairs & commas[parents[:-1]]]] = True
+        return found
+
+
+@dataclass(frozen=True, slots=True)
+class NameCellMatcher:
+    """Finds cells that consist of a person's name, whole or in part, or of a place, and of nothing else."""
+
+    words: NameWords
+    name: str = NAME_CELL
+
+    def match(self, values: pa.StringArray) -> Mapping[IdentifierKind, pa.BooleanArray]:
+        people = _match_where(values, _NAME_LIKE, self._names, IdentifierKind.PERSON_NAME)
+        places = _match_where(values, _NAME_LIKE, self._places, IdentifierKind.PLACE_NAME)
+        return {**people, **places}
+
+    def _names(self, texts: pa.StringArray) -> npt.NDArray[np.bool_]:
+        parents, flags = _flag_tokens(texts, self.words)
+        named = (flags & (_FIRST | _LAST) > 0) & (flags & _JOINER == 0)
+        words = np.bincount(parents[flags & _WORD > 0], minlength=len(texts))
+        accepted = np.bincount(parents[named | (flags & _JOINER > 0)], minlength=len(texts))
+        names = np.bincount(parents[named], minlength=len(texts))
+        whole = (names > 0) & (accepted == words) & (words <= _MOST_TOKENS)
+        return whole & _can_be_first_and_last(parents[named], flags[named], names)
+
+    def _places(self, texts: pa.StringArray) -> npt.NDArray[np.bool_]:
+        places, not_places = _places(), self.words.not_places
+        heads = (text.lower().split(",")[0].split("  ")[0].strip() for text in texts.to_pylist())
+        return np.fromiter((h in places and h not in not_places for h in heads), dtype=bool, count=len(texts))
+
+
+def _can_be_first_and_last(
+    parents: npt.NDArray[np.int64], flags: npt.NDArray[np.int64], names: npt.NDArray[np.int64]
+) -> npt.NDArray[np.bool_]:
+    """Of several name words one can be the given name; one word alone may be either."""
+    firsts = np.bincount(parents[flags & _FIRST > 0], minlength=len(names))
+    return (names == 1) | (firsts > 0)
+
+
+def _match_where(
+    values: pa.StringArray,
+    gate: str,
+    find: Callable[[pa.StringArray], npt.NDArray[np.bool_]],
+    kind: IdentifierKind,
+) -> dict[IdentifierKind, pa.BooleanArray]:
+    texts = plain_texts(values)
+    candidates = np.flatnonzero(pc.match_substring_regex(texts, gate).to_numpy(zero_copy_only=False))
+    if not len(candidates):
+        return {}
+    mask = np.zeros(len(values), dtype=bool)
+    mask[candidates] = find(texts.take(pa.array(candidates)))
+    return {kind: pa.array(mask)}
+
+
+def _flag_tokens(texts: pa.StringArray, words: NameWords) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """Every word of every text: which text it is in, and what it can be."""
+    split = pc.split_pattern_regex(texts, _BETWEEN)
+    encoded = split.flatten().dictionary_encode()
+    flags = np.fromiter((_flag(token, words) for token in encoded.dictionary.to_pylist()), dtype=np.int64)
+    parents = np.repeat(np.arange(len(texts)), pc.list_value_length(split).to_numpy(zero_copy_only=False))
+    return parents, flags[encoded.indices.to_numpy(zero_copy_only=False)] if len(flags) else np.empty(0, np.int64)
+
+
+def _flag(token: str, words: NameWords) -> int:
+    plain = fold_name(token)
+    if not plain:
+        return 0
+    flags = _WORD | (_CAPITALISED if token.strip("'’-")[:1].isupper() else 0)
+    if len(plain) == 1 or plain in words.joiners:
+        return flags | _JOINER
+    first, last = _people()
+    parts = [fold_name(part) for part in token.split("-") if part]
+    if plain not in words.not_first and (plain in first or any(p in first for p in parts)):
+        flags |= _FIRST
+    if plain not in words.not_last and (plain in last or any(p in last for p in parts)):
+        flags |= _LAST
+    return flags
+
+
+def fold_name(token: str) -> str:
+    """A name as the lists write it: lower case, letters only, without accents."""
+    decomposed = unicodedata.normalize("NFKD", token)
+    return "".join(c for c in decomposed if c.isalpha()).lower()
+
+
+def _is(flags: npt.NDArray[np.int64], all_of: int) -> npt.NDArray[np.bool_]:
+    return (flags & all_of) == all_of
+
+
+@functools.cache
+def _people() -> tuple[frozenset[str], frozenset[str]]:
+    first = _census("dist.female.first") | _census("dist.male.first")
+    return first, _census("dist.all.last")
+
+
+def _census(name: str) -> frozenset[str]:
+    text = files("names").joinpath(name).read_text(encoding="ascii")
+    return frozenset(line.split()[0].lower() for line in text.splitlines() if line)
+
+
+@functools.cache
+def _places() -> frozenset[str]:
+    text = files("wardlake.detect").joinpath("reference/places.txt").read_text(encoding="utf-8")
+    return frozenset(text.splitlines())
