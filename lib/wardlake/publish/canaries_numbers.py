@@ -162,6 +162,7 @@ def _vin(random: Random) -> str:
     alphabet = [*_VIN_VALUES, *"0123456789"]
     body = [random.choice(alphabet) for _ in range(17)]
     body[_VIN_CHECK_AT] = "0"
+    body[-5:] = digits(random, 5)  # 49 CFR 565.15(d): the production sequence
     total = sum(_VIN_VALUES.get(c, int(c) if c.isdigit() else 0) * w for c, w in zip(body, _VIN_WEIGHTS, strict=True))
     body[_VIN_CHECK_AT] = "0123456789X"[total % 11]
     return "".join(body)

@@ -140,6 +140,10 @@ def _ordinal(day: int) -> str:
     return {1: "st", 2: "nd", 3: "rd", 21: "st", 22: "nd", 23: "rd", 31: "st"}.get(day, "th")
 
 
+def _host_name(text: str) -> str:
+    return "".join(letter for letter in text.lower() if letter.isalnum())
+
+
 def email(source: Source) -> str:
     random = source.random
     person = source.people[0]
@@ -169,7 +173,7 @@ def ip_address(source: Source) -> str:
 
 def url(source: Source) -> str:
     random = source.random
-    host = f"{source.people[0].last_name().lower().replace(' ', '').replace(chr(39), '')}.example.{random.choice(['com', 'org', 'net'])}"
+    host = f"{_host_name(source.people[0].last_name())}.example.{random.choice(['com', 'org', 'net'])}"
     page = f"{random.choice(['chart', 'p', 'photo', 'user'])}/{random.randint(1, 10**6)}"
     styles = [
         f"https://{host}",

@@ -74,6 +74,10 @@ class KnownValues:
     chance: Mapping[IdentifierKind, float]
     policy: KnownValuePolicy
 
+    def sizes(self) -> dict[str, int]:
+        """How many hashes of each sort are held."""
+        return {"texts": len(self.texts.hashes), "numbers": len(self.digits.hashes), "links": len(self.links)}
+
     def __repr__(self) -> str:
         return f"KnownValues({len(self.texts.hashes)} texts, {len(self.digits.hashes)} numbers, {len(self.links)} links)"
 

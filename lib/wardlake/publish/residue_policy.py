@@ -4,15 +4,20 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from wardlake.model.treatments import IdentifierKind
 from wardlake.publish.known_values_policy import KnownValuePolicy
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RecallFloors:
-    """How sharp the scan must be shown to be; `confidence` is of the one-sided lower bound."""
+    """How sharp the scan must be shown to be; `confidence` is of the one-sided lower bound.
+
+    Of the kinds in `structured` the floor is enforced in every run, of names where free text is released.
+    """
 
     confidence: float
     canaries_per_kind: int
+    structured: tuple[IdentifierKind, ...]
     structured_floor: float
     names_floor: float
     known_value_floor: float
