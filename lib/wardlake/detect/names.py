@@ -17,14 +17,16 @@ import pyarrow.compute as pc
 from wardlake.detect.texts import plain_texts
 from wardlake.model.treatments import IdentifierKind
 
+Mask = npt.NDArray[np.bool_]
+
 DICTIONARY, NAME_CELL = "dictionary", "name-cell"
 
 _LETTERS = r"A-Za-z\x{80}-\x{10ffff}"
 _CAPITAL = r"[A-Z\x{c0}-\x{de}\x{100}-\x{10ffff}]"
 _TWO_CAPITALISED = rf"{_CAPITAL}[{_LETTERS}'-]*[^{_LETTERS}]{{1,8}}{_CAPITAL}"
 _LAST_COMMA_FIRST = rf"{_CAPITAL}[{_LETTERS}'-]+[0-9]*, ?{_CAPITAL}"
-_BETWEEN = rf"[^{_LETTERS}'’-]+"
-_NAME_LIKE = rf"^[{_LETTERS}][{_LETTERS}0-9 .,'’-]{{1,60}}$"
+_BETWEEN = rf"[^{_LETTERS}'-]+"  # above ASCII all is taken for letters, the typographic apostrophe too
+_NAME_LIKE = rf"^[{_LETTERS}][{_LETTERS}0-9 .,'-]{{1,60}}$"
 _MOST_TOKENS = 6
 
 _FIRST, _LAST, _CAPITALISED, _WORD, _JOINER = 1, 2, 4, 8, 16
@@ -55,7 +57,7 @@ class FullNameMatcher:
     def match(self, values: pa.StringArray) -> Mapping[IdentifierKind, pa.BooleanArray]:
         return _match_where(values, _TWO_CAPITALISED, self._full_names, IdentifierKind.PERSON_NAME)
 
-    def _full_names(self, texts: pa.StringArray) -> npt.NDArray[np.bool_]:
+    def _full_names(self, texts: pa.StringArray) -> Mask:
         parents, flags = _flag_tokens(texts, self.words)
         kept = (flags & _WORD > 0) & (flags & _JOINER == 0)
         parents, flags = parents[kept], flags[kept]
@@ -82,33 +84,33 @@ class NameCellMatcher:
         places = _match_where(values, _NAME_LIKE, self._places, IdentifierKind.PLACE_NAME)
         return {**people, **places}
 
-    def _names(self, texts: pa.StringArray) -> npt.NDArray[np.bool_]:
+    def _names(self, texts: pa.StringArray) -> Mask:
         parents, flags = _flag_tokens(texts, self.words)
         named = (flags & (_FIRST | _LAST) > 0) & (flags & _JOINER == 0)
         words = np.bincount(parents[flags & _WORD > 0], minlength=len(texts))
         accepted = np.bincount(parents[named | (flags & _JOINER > 0)], minlength=len(texts))
         names = np.bincount(parents[named], minlength=len(texts))
         whole = (names > 0) & (accepted == words) & (words <= _MOST_TOKENS)
-        return whole & _can_be_first_and_last(parents[named], flags[named], names)
+        found: Mask = whole & _can_be_first_and_last(parents[named], flags[named], names)
+        return found
 
-    def _places(self, texts: pa.StringArray) -> npt.NDArray[np.bool_]:
+    def _places(self, texts: pa.StringArray) -> Mask:
         places, not_places = _places(), self.words.not_places
         heads = (text.lower().split(",")[0].split("  ")[0].strip() for text in texts.to_pylist())
         return np.fromiter((h in places and h not in not_places for h in heads), dtype=bool, count=len(texts))
 
 
-def _can_be_first_and_last(
-    parents: npt.NDArray[np.int64], flags: npt.NDArray[np.int64], names: npt.NDArray[np.int64]
-) -> npt.NDArray[np.bool_]:
+def _can_be_first_and_last(parents: npt.NDArray[np.int64], flags: npt.NDArray[np.int64], names: npt.NDArray[np.int64]) -> Mask:
     """Of several name words one can be the given name; one word alone may be either."""
     firsts = np.bincount(parents[flags & _FIRST > 0], minlength=len(names))
-    return (names == 1) | (firsts > 0)
+    found: Mask = (names == 1) | (firsts > 0)
+    return found
 
 
 def _match_where(
     values: pa.StringArray,
     gate: str,
-    find: Callable[[pa.StringArray], npt.NDArray[np.bool_]],
+    find: Callable[[pa.StringArray], Mask],
     kind: IdentifierKind,
 ) -> dict[IdentifierKind, pa.BooleanArray]:
     texts = plain_texts(values)
@@ -133,7 +135,7 @@ def _flag(token: str, words: NameWords) -> int:
     plain = fold_name(token)
     if not plain:
         return 0
-    flags = _WORD | (_CAPITALISED if token.strip("'’-")[:1].isupper() else 0)
+    flags = _WORD | (_CAPITALISED if token.strip("'\N{RIGHT SINGLE QUOTATION MARK}-")[:1].isupper() else 0)
     if len(plain) == 1 or plain in words.joiners:
         return flags | _JOINER
     first, last = _people()
@@ -151,8 +153,9 @@ def fold_name(token: str) -> str:
     return "".join(c for c in decomposed if c.isalpha()).lower()
 
 
-def _is(flags: npt.NDArray[np.int64], all_of: int) -> npt.NDArray[np.bool_]:
-    return (flags & all_of) == all_of
+def _is(flags: npt.NDArray[np.int64], all_of: int) -> Mask:
+    found: Mask = (flags & all_of) == all_of
+    return found
 
 
 @functools.cache

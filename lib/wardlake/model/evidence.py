@@ -29,6 +29,8 @@ class ColumnEvidence:
     allowed_name: bool = False
     shapes: tuple[tuple[str, float], ...] = ()
     sampled: bool = False
+    scanned: bool = True  # false where the type cannot be looked into, such as binary
+    json_cells: int = 0  # cells that hold a JSON document: what is in them stands at the JSON paths
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
