@@ -38,9 +38,13 @@ def kinds_of_name(path: str, lists: NameLists) -> tuple[IdentifierKind, ...]:
     parts = name_parts(path)
     if "".join(parts) in lists.allow:
         return ()
-    neighbours = {parts[i:j] for i in range(len(parts)) for j in range(i + 1, len(parts) + 1)}
-    candidates = neighbours | {("".join(parts),)}
-    found = {kind for words in candidates for kind in lists.deny.get(words, ())}
+    last = len(parts)
+    found = set(lists.deny.get(("".join(parts),), ()))
+    for start in range(last):
+        for end in range(start + 1, last + 1):
+            kinds = lists.deny.get(parts[start:end], frozenset())
+            # `encounter_id` is a key, `base_encounter_cost` is none: what a name is stands at its end
+            found |= kinds if end == last else kinds - {IdentifierKind.UNIQUE_CODE}
     return tuple(kind for kind in IdentifierKind if kind in found)
 
 

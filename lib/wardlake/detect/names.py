@@ -26,7 +26,8 @@ _CAPITAL = r"[A-Z\x{c0}-\x{de}\x{100}-\x{10ffff}]"
 _TWO_CAPITALISED = rf"{_CAPITAL}[{_LETTERS}'-]*[^{_LETTERS}]{{1,8}}{_CAPITAL}"
 _LAST_COMMA_FIRST = rf"{_CAPITAL}[{_LETTERS}'-]+[0-9]*, ?{_CAPITAL}"
 _BETWEEN = rf"[^{_LETTERS}'-]+"  # above ASCII all is taken for letters, the typographic apostrophe too
-_NAME_LIKE = rf"^[{_LETTERS}][{_LETTERS}0-9 .,'-]{{1,60}}$"
+_NAME_WORD = rf"[{_LETTERS}][{_LETTERS}'.-]{{0,30}}[0-9]{{0,4}}"
+_NAME_LIKE = rf"^{_NAME_WORD}(?:[ ,]+{_NAME_WORD}){{0,5}}$"
 _MOST_TOKENS = 6
 
 _FIRST, _LAST, _CAPITALISED, _WORD, _JOINER = 1, 2, 4, 8, 16
