@@ -6,10 +6,12 @@ only on purpose, and get a new version then: `python -m wardlake.deidentify.surr
 
 from __future__ import annotations
 
+import re
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
+from typing import Any
 
 VERSION = "en_US-1"
 _SEED = 20260101
@@ -59,13 +61,18 @@ def draw_lists(seed: int = _SEED) -> SurrogateLists:
         cities=_distinct(faker.city, 3000),
         counties=_shuffled(faker, [f"{name} County" for name in last_names]),
         organisations=_distinct(lambda: f"{faker.last_name()} {faker.random_element(kinds)}", 4000),
-        area_codes=tuple(sorted({code for place in zipcodes.list_all() for code in place["area_codes"] if len(code) == 3})),  # noqa: PLR2004
+        area_codes=_area_codes(zipcodes.list_all()),  # type: ignore[no-untyped-call]
     )
 
 
-def _shuffled(faker: object, entries: object) -> tuple[str, ...]:
-    ordered = sorted(entries)  # type: ignore[call-overload]
-    return tuple(faker.random_elements(ordered, length=len(ordered), unique=True))  # type: ignore[attr-defined]
+def _area_codes(places: Iterable[Mapping[str, Any]]) -> tuple[str, ...]:
+    codes = {code for place in places for code in place["area_codes"]}
+    return tuple(sorted(code for code in codes if re.fullmatch(r"[2-9]\d\d", code)))
+
+
+def _shuffled(faker: Any, entries: Iterable[str]) -> tuple[str, ...]:
+    ordered = sorted(entries)
+    return tuple(faker.random_elements(ordered, length=len(ordered), unique=True))
 
 
 def _distinct(draw: Callable[[], str], count: int) -> tuple[str, ...]:

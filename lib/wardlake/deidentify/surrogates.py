@@ -37,32 +37,32 @@ def put_surrogate(value: Column, data_type: DataType, *, kind: SurrogateKind, di
 
 def _stand_in(value: Column, kind: SurrogateKind, digest: Column, lists: SurrogateLists) -> Column:
     match kind:
-        case SurrogateKind.FIRST_NAME:
-            return _entry(lists.first_names, digest, _FIRST)
-        case SurrogateKind.MIDDLE_NAME:
-            return _entry(lists.first_names, digest, _MIDDLE)
-        case SurrogateKind.LAST_NAME:
-            return _entry(lists.last_names, digest, _LAST)
         case SurrogateKind.FULL_NAME:
             return F.concat_ws(" ", _entry(lists.first_names, digest, _FIRST), _entry(lists.last_names, digest, _LAST))
-        case SurrogateKind.NAME_PREFIX:
-            return _entry(_PREFIXES, digest, _TITLE)
-        case SurrogateKind.NAME_SUFFIX:
-            return _entry(_SUFFIXES, digest, _TITLE)
         case SurrogateKind.STREET:
             number = (_draw(digest, _HOUSE, 9899) + 101).cast("string")
             return F.concat_ws(" ", number, _entry(lists.street_names, digest, _STREET))
-        case SurrogateKind.CITY:
-            return _entry(lists.cities, digest, _CITY)
-        case SurrogateKind.COUNTY:
-            return _entry(lists.counties, digest, _COUNTY)
         case SurrogateKind.PHONE:
             return _phone(value, digest, lists)
         case SurrogateKind.EMAIL:
             return _email(digest, lists)
-        case SurrogateKind.ORGANISATION:
-            return _entry(lists.organisations, digest, _BODY)
-    raise ValueError(f"no surrogate of kind {kind}")
+        case _:
+            return _entry(*_listed(kind, lists, digest))
+
+
+def _listed(kind: SurrogateKind, lists: SurrogateLists, digest: Column) -> tuple[tuple[str, ...], Column, int]:
+    """The kinds that are an entry of a list, each with its digits of the digest."""
+    entries, slot = {
+        SurrogateKind.FIRST_NAME: (lists.first_names, _FIRST),
+        SurrogateKind.MIDDLE_NAME: (lists.first_names, _MIDDLE),
+        SurrogateKind.LAST_NAME: (lists.last_names, _LAST),
+        SurrogateKind.NAME_PREFIX: (_PREFIXES, _TITLE),
+        SurrogateKind.NAME_SUFFIX: (_SUFFIXES, _TITLE),
+        SurrogateKind.CITY: (lists.cities, _CITY),
+        SurrogateKind.COUNTY: (lists.counties, _COUNTY),
+        SurrogateKind.ORGANISATION: (lists.organisations, _BODY),
+    }[kind]
+    return entries, digest, slot
 
 
 def _phone(value: Column, digest: Column, lists: SurrogateLists) -> Column:

@@ -1,0 +1,131 @@
+"""Foreign keys under de-identification: both ends treated alike, and an order in which parents come first."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from wardlake.deidentify.profiles import Complaint
+from wardlake.model.sources import Reference, SourceSpec, TableSpec
+from wardlake.model.treatments import (
+    Classification,
+    Decision,
+    FormatToken,
+    Generalise,
+    Token,
+    Verdict,
+)
+
+
+def check_references(source: SourceSpec, classification: Classification) -> list[Complaint]:
+    """Every declared key whose two ends would not join as they did, as (table, column, message).
+
+    Both columns of each pair must be safe, or have the same rule with the same domain and parameters, one that keeps
+    different values different; or the key is given up on the child's side by blocking or emptying it.
+    """
+    return [
+        (table.name, column, message)
+        for table, reference in source.references()
+        for column, target in zip(reference.columns, reference.to, strict=False)
+        for message in _check_pair(source, classification, table, reference, column, target)
+    ]
+
+
+def order_tables(source: SourceSpec) -> list[list[str]]:
+    """Tables in groups: every table comes after those it refers to; tables that refer to each other share a group.
+
+    Pure and stable: strongly connected components by Tarjan's algorithm (1972), in the source's own order where free.
+    """
+    parents = {
+        name: sorted({r.table for r in table.references if r.table in source.tables and r.table != name})
+        for name, table in source.tables.items()
+    }
+    position = {name: place for place, name in enumerate(source.tables)}
+    return [sorted(group, key=position.__getitem__) for group in _components(parents)]
+
+
+def _check_pair(
+    source: SourceSpec, classification: Classification, table: TableSpec, reference: Reference, column: str, target: str
+) -> Iterator[str]:
+    named = f"reference to {reference.table}.{target}"
+    if reference.table not in source.tables:
+        yield f"{named}: source {source.name} has no table {reference.table}"
+        return
+    if len(reference.columns) != len(reference.to):
+        yield f"{named}: {len(reference.columns)} columns refer to {len(reference.to)}"
+        return
+    child, parent = _decision(classification, table.name, column), _decision(classification, reference.table, target)
+    if child is None or parent is None:
+        return  # unclassified columns are the gate's to halt on
+    if child.verdict is Verdict.BLOCKED or _is_emptied(child):
+        return
+    if parent.verdict is Verdict.BLOCKED or _is_emptied(parent):
+        yield f"{named}: the parent's column is not in the output, so this one could join nothing"
+    elif child.verdict is not parent.verdict or child.rule != parent.rule:
+        yield f"{named}: both ends must have the same decision, here {_told(child)} and there {_told(parent)}"
+    elif child.rule is not None and not isinstance(child.rule, Token | FormatToken | Generalise):
+        yield f"{named}: rule {child.rule.rule} does not keep keys apart; use token"
+    elif isinstance(child.rule, Generalise) and len(set(child.rule.to.values())) < len(child.rule.to):
+        yield f"{named}: rule generalise makes different keys equal; use token"
+
+
+def _decision(classification: Classification, table: str, column: str) -> Decision | None:
+    return classification.tables.get(table, {}).get(column)
+
+
+def _is_emptied(decision: Decision) -> bool:
+    return decision.rule is not None and decision.rule.rule in ("drop", "null")
+
+
+def _told(decision: Decision) -> str:
+    rule = decision.rule
+    match rule:
+        case None:
+            return decision.verdict.value
+        case Token():
+            prefix = f" with prefix {rule.prefix}" if rule.prefix else ""
+            return f"token in domain {rule.domain}{prefix}"
+        case FormatToken():
+            return f"format_token in domain {rule.domain}"
+        case _:
+            return rule.rule
+
+
+def _components(parents: Mapping[str, list[str]]) -> list[list[str]]:
+    """Strongly connected components, each after all that it points to."""
+    index: dict[str, int] = {}
+    low: dict[str, int] = {}
+    stack: list[str] = []
+    groups: list[list[str]] = []
+    grouped: set[str] = set()
+
+    def close(name: str) -> None:
+        group = []
+        while not group or group[-1] != name:
+            group.append(stack.pop())
+        grouped.update(group)
+        groups.append(group)
+
+    def visit(root: str) -> None:
+        path = [(root, iter(parents[root]))]
+        index[root] = low[root] = len(index)
+        stack.append(root)
+        while path:
+            name, rest = path[-1]
+            parent = next((p for p in rest if p not in grouped), None)
+            if parent is None:
+                path.pop()
+                if path:
+                    low[path[-1][0]] = min(low[path[-1][0]], low[name])
+                if low[name] == index[name]:
+                    close(name)
+            elif parent in index:
+                low[name] = min(low[name], index[parent])
+            else:
+                index[parent] = low[parent] = len(index)
+                stack.append(parent)
+                path.append((parent, iter(parents[parent])))
+
+    for name in parents:
+        if name not in index:
+            visit(name)
+    return groups
