@@ -8,6 +8,7 @@ from typing import Any
 
 from wardlake.classify.names import NameLists, is_allowed_name, kinds_of_name, name_lists
 from wardlake.detect.counting import CellCounts
+from wardlake.detect.limits import Limit, speaking_hits
 from wardlake.model.errors import ConfigurationError, Mistake
 from wardlake.model.evidence import ColumnEvidence
 from wardlake.model.treatments import IdentifierKind
@@ -15,15 +16,6 @@ from wardlake.model.treatments import IdentifierKind
 _INTEGERS = frozenset({"tinyint", "smallint", "int", "bigint"})
 _CODES = frozenset({"string", "json"})
 _SHAPES_SHOWN = 5
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Limit:
-    """From where on a matcher's hits are evidence: all three must be reached. `rate` is of the cells with text."""
-
-    cells: int = 1
-    rate: float = 0.0
-    distinct: int = 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,7 +59,7 @@ def build_evidence(table: str, counts: Sequence[CellCounts], rules: EvidenceRule
 
 def _build_one(table: str, counts: CellCounts, rules: EvidenceRules) -> ColumnEvidence:
     cells = counts.rows - counts.nulls
-    hits = _speaking_hits(counts, rules)
+    hits = _speaking_kinds(counts, rules)
     if IdentifierKind.UNIQUE_CODE not in hits and _hardly_repeats(counts, rules):
         hits[IdentifierKind.UNIQUE_CODE] = cells
     names = kinds_of_name(counts.path, rules.names)
@@ -90,14 +82,10 @@ def _build_one(table: str, counts: CellCounts, rules: EvidenceRules) -> ColumnEv
     )
 
 
-def _speaking_hits(counts: CellCounts, rules: EvidenceRules) -> dict[IdentifierKind, int]:
-    cells = counts.rows - counts.nulls
+def _speaking_kinds(counts: CellCounts, rules: EvidenceRules) -> dict[IdentifierKind, int]:
     speaking: dict[IdentifierKind, int] = {}
-    for (matcher, kind), hits in counts.hits.items():
-        limit = rules.content.get((matcher, kind), Limit())  # a matcher without a limit counts from its first cell
-        distinct = counts.distinct_hits.get((matcher, kind), hits)
-        if hits >= limit.cells and hits >= limit.rate * cells and distinct >= limit.distinct:
-            speaking[kind] = max(hits, speaking.get(kind, 0))
+    for (_, kind), hits in speaking_hits(counts, rules.content).items():
+        speaking[kind] = max(hits, speaking.get(kind, 0))
     return {kind: speaking[kind] for kind in IdentifierKind if kind in speaking}
 
 
