@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
-# Resolves every lock again: newest versions that pyproject.toml and locks/airflow.in allow, with hashes, no index named.
+# Resolves every lock again, with hashes, no index named. Pins stay where pyproject.toml and locks/airflow.in allow them; UPGRADE=1 moves them.
 . infra/setup/steps.sh
 
 resolve() {
     local name=$1
     shift
     say lock "locks/$name.txt"
-    .tools/bin/uv pip compile -q --upgrade --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+    .tools/bin/uv pip compile -q ${UPGRADE:+--upgrade} --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
         --custom-compile-command "make lock" "$@" -o "locks/$name.txt"
 }
 

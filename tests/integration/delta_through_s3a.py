@@ -20,7 +20,7 @@ spark = start_session(
     conf=asked["conf"],
 )
 path = asked["path"]
-rows = spark.range(0, 10_000, numPartitions=8).withColumn("part", F.col("id") % 4).withColumn("word", F.col("id").cast("string"))
+rows = spark.range(0, 10_000, numPartitions=2).withColumn("part", F.col("id") % 4).withColumn("word", F.col("id").cast("string"))
 rows.write.format("delta").partitionBy("part").save(path)
 changes = spark.range(9_990, 10_010).select("id", (F.col("id") % 4).alias("part"), F.lit("changed").alias("word"))
 target = DeltaTable.forPath(spark, path).alias("t").merge(changes.alias("s"), "t.id = s.id")
