@@ -10,6 +10,7 @@ from pathlib import Path
 Check = Callable[[str], bool]
 
 _NPI_LENGTH = 10
+_SNOMED_SHORT = 11
 _SNOMED_LENGTHS = range(6, 19)
 _IBAN_LENGTHS = range(15, 35)
 _PHONE_LENGTHS = range(7, 16)
@@ -36,9 +37,23 @@ def is_npi(text: str) -> bool:
     return len(number) == _NPI_LENGTH and _luhn("80840" + number) and not is_snomed(number)
 
 
+def is_labelled_npi(text: str) -> bool:
+    """Luhn over 80840 and ten digits, where a label says that it is an NPI."""
+    number = _digits(text)
+    return len(number) == _NPI_LENGTH and _luhn("80840" + number)
+
+
 def is_snomed(text: str) -> bool:
-    """A SNOMED CT identifier: Verhoeff check digit and a partition in use (SNOMED CT release file specification 6.1)."""
-    return len(text) in _SNOMED_LENGTHS and text[-3:-1] in _PARTITIONS and text[0] != "0" and _verhoeff(text)
+    """A SNOMED CT identifier: Verhoeff check digit and a partition in use (SNOMED CT release file specification 6.1).
+
+    In the short format only metadata (9000000000...) is longer than 11 digits; in the long one the namespace stands before
+    the partition, and those assigned begin with 1000.
+    """
+    if len(text) not in _SNOMED_LENGTHS or text[-3:-1] not in _PARTITIONS or text[0] == "0":
+        return False
+    long = text[-3] == "1"
+    issued = text[-10:-3].startswith("1000") if long else len(text) <= _SNOMED_SHORT or text.startswith("9000000000")
+    return issued and _verhoeff(text)
 
 
 def is_iban(text: str) -> bool:
@@ -96,6 +111,7 @@ CHECKS: dict[str, Check] = {
     "luhn": passes_luhn,
     "card": is_card,
     "npi": is_npi,
+    "npi_labelled": is_labelled_npi,
     "iban": is_iban,
     "vin": is_vin,
     "ipv6": is_ipv6,
