@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 
 from wardlake.deidentify.profiles import Complaint
 from wardlake.model.sources import Reference, SourceSpec, TableSpec
@@ -26,7 +27,7 @@ def check_references(source: SourceSpec, classification: Classification) -> list
         (table.name, column, message)
         for table, reference in source.references()
         for column, target in zip(reference.columns, reference.to, strict=False)
-        for message in _check_pair(source, classification, table, reference, column, target)
+        for message in _check_pair(source, classification, table, reference, column=column, target=target)
     ]
 
 
@@ -44,7 +45,7 @@ def order_tables(source: SourceSpec) -> list[list[str]]:
 
 
 def _check_pair(
-    source: SourceSpec, classification: Classification, table: TableSpec, reference: Reference, column: str, target: str
+    source: SourceSpec, classification: Classification, table: TableSpec, reference: Reference, *, column: str, target: str
 ) -> Iterator[str]:
     named = f"reference to {reference.table}.{target}"
     if reference.table not in source.tables:
@@ -90,42 +91,41 @@ def _told(decision: Decision) -> str:
             return rule.rule
 
 
+@dataclass(slots=True)
+class _Walk:
+    """Tarjan's walk: when each name was first seen, the earliest it can reach, and what is still open."""
+
+    seen: dict[str, int] = field(default_factory=dict)
+    reach: dict[str, int] = field(default_factory=dict)
+    open: list[str] = field(default_factory=list)
+    groups: list[list[str]] = field(default_factory=list)
+
+    def enter(self, name: str) -> None:
+        self.seen[name] = self.reach[name] = len(self.seen)
+        self.open.append(name)
+
+    def leave(self, name: str) -> None:
+        if self.reach[name] == self.seen[name]:
+            at = self.open.index(name)
+            self.groups.append(self.open[at:])
+            del self.open[at:]
+
+
 def _components(parents: Mapping[str, list[str]]) -> list[list[str]]:
     """Strongly connected components, each after all that it points to."""
-    index: dict[str, int] = {}
-    low: dict[str, int] = {}
-    stack: list[str] = []
-    groups: list[list[str]] = []
-    grouped: set[str] = set()
-
-    def close(name: str) -> None:
-        group = []
-        while not group or group[-1] != name:
-            group.append(stack.pop())
-        grouped.update(group)
-        groups.append(group)
-
-    def visit(root: str) -> None:
-        path = [(root, iter(parents[root]))]
-        index[root] = low[root] = len(index)
-        stack.append(root)
-        while path:
-            name, rest = path[-1]
-            parent = next((p for p in rest if p not in grouped), None)
-            if parent is None:
-                path.pop()
-                if path:
-                    low[path[-1][0]] = min(low[path[-1][0]], low[name])
-                if low[name] == index[name]:
-                    close(name)
-            elif parent in index:
-                low[name] = min(low[name], index[parent])
-            else:
-                index[parent] = low[parent] = len(index)
-                stack.append(parent)
-                path.append((parent, iter(parents[parent])))
-
+    walk = _Walk()
     for name in parents:
-        if name not in index:
-            visit(name)
-    return groups
+        if name not in walk.seen:
+            _visit(name, parents, walk)
+    return walk.groups
+
+
+def _visit(name: str, parents: Mapping[str, list[str]], walk: _Walk) -> None:
+    walk.enter(name)
+    for parent in parents[name]:
+        if parent not in walk.seen:
+            _visit(parent, parents, walk)
+            walk.reach[name] = min(walk.reach[name], walk.reach[parent])
+        elif parent in walk.open:
+            walk.reach[name] = min(walk.reach[name], walk.seen[parent])
+    walk.leave(name)

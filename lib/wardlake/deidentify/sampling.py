@@ -37,7 +37,7 @@ def sample_tables(
     if not source.patients:
         raise ConfigurationError(what=f"Source {source.name} names no table of patients, so it cannot be sampled.")
     order = order_tables(source)
-    owned = _own_rows(tables, source, order, fraction, ring, domain)
+    owned = _own_rows(tables, source, order, fraction=fraction, ring=ring, domain=domain)
     kept: dict[str, DataFrame] = {}
     for group in reversed(order):  # children before parents
         for name in group:
@@ -58,6 +58,7 @@ def _own_rows(
     tables: Mapping[str, DataFrame],
     source: SourceSpec,
     order: Iterable[list[str]],
+    *,
     fraction: float,
     ring: KeyRing,
     domain: str,
