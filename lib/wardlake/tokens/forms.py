@@ -12,7 +12,7 @@ from pyspark.sql import Column
 from pyspark.sql.types import BinaryType, DataType, DecimalType, IntegerType, LongType, StringType
 
 from wardlake.model.errors import ConfigurationError
-from wardlake.tokens.keyed import looks_like_uuid, uuid_of_hex
+from wardlake.tokens.keyed import spell_token
 
 _HEX_TOKEN = re.compile(r"([0-9a-f]{8})-?([0-9a-f]{4})-?([0-9a-f]{4})-?([0-9a-f]{4})-?([0-9a-f]{12})$")
 
@@ -64,7 +64,7 @@ def shown_column(bare: Column, value: Column, data_type: DataType, *, prefix: st
         case StringType() if keep_format:
             return bare
         case StringType():
-            return F.concat(F.lit(prefix), bare) if prefix else F.when(looks_like_uuid(value), uuid_of_hex(bare)).otherwise(bare)
+            return F.concat(F.lit(prefix), bare) if prefix else spell_token(bare, value)
         case BinaryType():
             return F.unhex(bare)
         case _:

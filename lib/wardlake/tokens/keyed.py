@@ -13,6 +13,7 @@ Only the pads that an expression names are broadcast; columns nobody asks for ar
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterable
 
 import pyspark.sql.functions as F
@@ -34,7 +35,8 @@ from wardlake.tokens.one_row import one_row
 from wardlake.tokens.permutation import permute_decimal, permute_integer
 
 KEYS = "__wardlake_keys"
-TOKEN_HEX = 32  # 128 bits: among a billion identifiers the odds of any collision are below 2e-21
+UUID_LENGTH = 36
+TOKEN_HEX = 32  # 128 bits, or 120 without a prefix: among a billion identifiers the odds of a collision are below 1e-18
 
 
 def attach_keys(df: DataFrame, ring: KeyRing, domains: Iterable[str] = ()) -> DataFrame:
@@ -58,12 +60,14 @@ def detach_keys(df: DataFrame) -> DataFrame:
     return df.drop(KEYS)
 
 
-def token_column(value: Column, data_type: DataType, *, domain: str, prefix: str = "") -> Column:
+def token_column(value: Column, data_type: DataType, *, domain: str, prefix: str = "", nested: bool = False) -> Column:
     """The token of `value` in `domain`, of the same type. Null stays null and empty text stays empty.
 
-    Text becomes `prefix` and 32 hexadecimal digits or, without a prefix, a UUID where the value looks like one. Integers and
-    decimals without a fraction are permuted within their range and keep their sign, so two never share a token. Raises
-    `ConfigurationError` for other types, and for a prefix on what is not text.
+    Text becomes `prefix` and 32 hexadecimal digits; without a prefix the digits alone, or a UUID where the value looks like
+    one. Integers and decimals without a fraction are permuted within their range and keep their sign, so two never share a
+    token. Raises `ConfigurationError` for other types, and for a prefix on what is not text.
+
+    The token is the same with `nested`, which costs less inside lambdas and conditions and more elsewhere.
     """
     if prefix and not isinstance(data_type, StringType):
         raise ConfigurationError(what=f"A token of type {data_type.simpleString()} cannot have a prefix.")
@@ -73,7 +77,7 @@ def token_column(value: Column, data_type: DataType, *, domain: str, prefix: str
         case BinaryType():
             return F.unhex(F.left(_hmac(value, domain, KeyUse.TOKEN), F.lit(TOKEN_HEX)))
         case IntegerType() | LongType():
-            return permute_integer(value, data_type, pad=pad_column(domain, KeyUse.NUMBER))
+            return permute_integer(value, data_type, pad=pad_column(domain, KeyUse.NUMBER), nested=nested)
         case DecimalType():
             return permute_decimal(value, data_type, pad=pad_column(domain, KeyUse.NUMBER))
         case _:
@@ -98,24 +102,26 @@ def pad_column(domain: str, use: KeyUse, side: str = "inner") -> Column:
 
 
 def looks_like_uuid(value: Column) -> Column:
-    """Whether the text has a UUID's length and hyphens: enough to give its token that shape."""
-    return value.like("________-____-____-____-____________")
+    """Whether the text has a UUID's length, first and last hyphen: enough to give its token that shape."""
+    return (F.octet_length(value) == UUID_LENGTH) & (F.instr(value, "-") == 9) & (F.substring(value, 24, 1) == "-")  # noqa: PLR2004
 
 
-def uuid_of_hex(digits: Column) -> Column:
-    """32 hexadecimal digits as a version 4 UUID (RFC 9562), 122 bits less two of the variant kept.
+def spell_token(digits: Column, value: Column) -> Column:
+    """32 hexadecimal digits as a token without a prefix: hyphens where `value` looks like a UUID, none elsewhere.
 
-    Each step names its input once: naming the hash five times could compute it five times.
+    Digits 13 and 17 become those of a version 4 UUID (RFC 9562); 120 bits remain. No branch stands round `digits`, so that
+    Spark computes it once however often it is named here.
     """
-    text = F.overlay(digits, F.lit("-4"), 13, 1)
-    text = F.overlay(text, F.lit("-a"), 18, 1)
-    text = F.overlay(text, F.lit("-"), 9, 0)
-    return F.overlay(text, F.lit("-"), 24, 0)
+    hyphen = F.when(looks_like_uuid(value), F.lit("-")).otherwise(F.lit(""))
+    part = functools.partial(F.substring, digits)
+    return F.concat(
+        part(1, 8), hyphen, part(9, 4), hyphen, F.lit("4"), part(14, 3), hyphen, F.lit("a"), part(18, 3), hyphen, part(21, 12)
+    )
 
 
 def _text_token(value: Column, domain: str, prefix: str) -> Column:
-    digits = F.left(_hmac(F.when(value != "", value), domain, KeyUse.TOKEN), F.lit(TOKEN_HEX))
-    token = F.concat(F.lit(prefix), digits) if prefix else F.when(looks_like_uuid(value), uuid_of_hex(digits)).otherwise(digits)
+    digest = _hmac(F.when(value != "", value), domain, KeyUse.TOKEN)
+    token = F.concat(F.lit(prefix), F.left(digest, F.lit(TOKEN_HEX))) if prefix else spell_token(digest, value)
     return F.coalesce(token, F.left(value, F.lit(0)))  # empty for empty, null for null, never the value
 
 

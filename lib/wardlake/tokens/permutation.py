@@ -8,8 +8,7 @@ messages of many lengths; here every message is exactly one padded block, for wh
 function (Bellare, Canetti, Krawczyk 1996, the cascade construction), at half the cost.
 
 Eight rounds, as in FF3-1. The best generic attack known on a Feistel network of r rounds over halves of size N needs about
-N^(r-4) known pairs (Patarin 2001), which from six rounds on is the whole range, N^2; two more are the margin. The rounds run
-inside one `aggregate`, so the expression stays small and computes each round once wherever it is put.
+N^(r-4) known pairs (Patarin 2001), which from six rounds on is the whole range, N^2; two more are the margin.
 """
 
 from __future__ import annotations
@@ -63,27 +62,37 @@ def split_of(data_type: DataType) -> Split:
             )
 
 
-def permute_integer(value: Column, data_type: DataType, *, pad: Column) -> Column:
+def permute_integer(value: Column, data_type: DataType, *, pad: Column, nested: bool = False) -> Column:
     """A bijection of the type's range under `pad`; negatives stay negative, null stays null.
 
-    A negative number is permuted as its complement, by rounds that differ from those of the others.
+    A negative number is permuted as its complement, by rounds that differ from those of the others. Written out, each round
+    names the one before twice, which Spark computes once at the top of a projection only; `nested` puts the rounds into one
+    `aggregate` instead, for use inside lambdas and conditions.
     """
     split = split_of(data_type)
     width = split.low.bit_length() - 1
     number = value.cast("bigint")
     sign = F.shiftright(number, 63)
     plain = number.bitwiseXOR(sign)
-    start = F.struct(F.shiftright(plain, width).alias("a"), plain.bitwiseAND(split.low - 1).alias("b"))
+    high, low = F.shiftright(plain, width), plain.bitwiseAND(split.low - 1)
 
-    def step(state: Column, this: Column) -> Column:
-        digest = _round_digest(pad, this["label"], state["b"].bitwiseXOR(sign))
-        changed = state["a"].bitwiseXOR(F.crc32(F.unhex(digest)).bitwiseAND(this["size"] - 1))
-        return F.struct(state["b"].alias("a"), changed.alias("b"))
+    def change(half: Column, other: Column, label: Column, size: Column) -> Column:
+        digest = _round_digest(pad, label, other.bitwiseXOR(sign))
+        return half.bitwiseXOR(F.crc32(F.unhex(digest)).bitwiseAND(size - 1))
 
-    def finish(state: Column) -> Column:
-        return F.shiftleft(state["a"], width).bitwiseOR(state["b"]).bitwiseXOR(sign).cast(data_type)
+    def join(high: Column, low: Column) -> Column:
+        return F.shiftleft(high, width).bitwiseOR(low).bitwiseXOR(sign).cast(data_type)
 
-    return F.aggregate(_rounds(split), start, step, finish)
+    if nested:
+        return F.aggregate(
+            _rounds(split),
+            F.struct(high.alias("a"), low.alias("b")),
+            lambda s, r: F.struct(s["b"].alias("a"), change(s["a"], s["b"], r["label"], r["size"]).alias("b")),
+            lambda s: join(s["a"], s["b"]),
+        )
+    for label, size in split.rounds():
+        high, low = low, change(high, low, F.lit(label), F.lit(size).cast("bigint"))
+    return join(high, low)
 
 
 def permute_decimal(value: Column, data_type: DecimalType, *, pad: Column) -> Column:

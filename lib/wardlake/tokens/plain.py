@@ -10,12 +10,11 @@ from typing import Any
 from pyspark.sql.types import BinaryType, DataType, DecimalType, IntegerType, LongType, StringType
 
 from wardlake.model.errors import ConfigurationError
+from wardlake.tokens.keyed import TOKEN_HEX, UUID_LENGTH
 from wardlake.tokens.keyring import KeyRing, KeyUse, hmac_pads
 from wardlake.tokens.permutation import permute_number
 
-TOKEN_HEX = 32
-_UUID_LENGTH = 36
-_UUID_HYPHENS = (8, 13, 18, 23)
+_UUID_HYPHENS = (8, 23)
 
 
 def token_of(ring: KeyRing, value: Any, data_type: DataType, *, domain: str, prefix: str = "") -> Any:
@@ -41,14 +40,15 @@ def digest_of(ring: KeyRing, value: str | bytes, *, domain: str, label: str) -> 
     return _digest(ring, data, domain, KeyUse(label))
 
 
-def uuid_of(digits: str) -> str:
-    """32 hexadecimal digits as a UUID, as `uuid_of_hex` makes it."""
-    return f"{digits[:8]}-{digits[8:12]}-4{digits[13:16]}-a{digits[17:20]}-{digits[20:32]}"
+def spell(digits: str, hyphen: str) -> str:
+    """32 hexadecimal digits as a token without a prefix, as `spell_token` makes it."""
+    return hyphen.join((digits[:8], digits[8:12], f"4{digits[13:16]}", f"a{digits[17:20]}", digits[20:32]))
 
 
 def is_uuid_shaped(value: str) -> bool:
     """Whether `looks_like_uuid` holds."""
-    return len(value) == _UUID_LENGTH and all(value[at] == "-" for at in _UUID_HYPHENS)
+    first, last = _UUID_HYPHENS
+    return len(value.encode()) == UUID_LENGTH and value.find("-") == first and value[last : last + 1] == "-"
 
 
 def _text_token(ring: KeyRing, value: str, domain: str, prefix: str) -> str:
@@ -57,7 +57,7 @@ def _text_token(ring: KeyRing, value: str, domain: str, prefix: str) -> str:
     digits = _digest(ring, value.encode(), domain, KeyUse.TOKEN)[:TOKEN_HEX]
     if prefix:
         return prefix + digits
-    return uuid_of(digits) if is_uuid_shaped(value) else digits
+    return spell(digits, "-" if is_uuid_shaped(value) else "")
 
 
 def _digest(ring: KeyRing, data: bytes, domain: str, use: KeyUse) -> str:

@@ -18,9 +18,7 @@ DOMAINS = ("patient", "provider", "encounter")
 
 def make_ring(purpose: str = "dev", *, seed: int = 1, version: int = 1) -> KeyRing:
     """A ring with one key per domain; two seeds have no key in common."""
-    keys = {
-        domain: Key(f"{purpose}/{domain}", version, bytes([seed, number]) * 16) for number, domain in enumerate(DOMAINS)
-    }
+    keys = {domain: Key(f"{purpose}/{domain}", version, bytes([seed, number]) * 16) for number, domain in enumerate(DOMAINS)}
     return KeyRing(purpose=purpose, keys=keys)
 
 

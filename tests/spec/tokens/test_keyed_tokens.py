@@ -57,18 +57,14 @@ def table(spark: SparkSession, data_type: DataType, values: list[Any]) -> DataFr
 
 def tokens(df: DataFrame, ring: KeyRing, *, domain: str = "patient", prefix: str = "") -> list[Any]:
     data_type = df.schema["id"].dataType
-    keyed = attach_keys(df, ring, [domain]).withColumn(
-        "id", token_column(F.col("id"), data_type, domain=domain, prefix=prefix)
-    )
+    keyed = attach_keys(df, ring, [domain]).withColumn("id", token_column(F.col("id"), data_type, domain=domain, prefix=prefix))
     out = detach_keys(keyed)
     assert out.schema == df.schema or out.schema["id"].dataType == data_type
     return [bytes(row.id) if isinstance(row.id, bytearray) else row.id for row in out.collect()]
 
 
 @pytest.mark.parametrize("data_type", VALUES, ids=lambda t: t.simpleString())
-@settings(
-    max_examples=3, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
-)
+@settings(max_examples=3, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(data=st.data())
 def test_spark_and_python_give_the_same_token(spark: SparkSession, data_type: DataType, data: st.DataObject) -> None:
     ring = make_ring()
@@ -111,9 +107,7 @@ def test_a_uuid_becomes_a_uuid_and_other_text_does_not(spark: SparkSession, ring
 
 
 @pytest.mark.parametrize("data_type", [IntegerType(), LongType(), DecimalType(6, 0), DecimalType(20, 0)], ids=str)
-def test_no_two_numbers_share_a_token_and_the_sign_stays(
-    spark: SparkSession, ring: KeyRing, data_type: DataType
-) -> None:
+def test_no_two_numbers_share_a_token_and_the_sign_stays(spark: SparkSession, ring: KeyRing, data_type: DataType) -> None:
     numbers = spark.range(-20_000, 20_000).select(F.col("id").cast(data_type))
     keyed = attach_keys(numbers, ring, ["patient"]).select(
         "id", token_column(F.col("id"), data_type, domain="patient").alias("token")
@@ -147,8 +141,7 @@ def test_the_same_identifier_is_unlinkable_across_domains_and_purposes(spark: Sp
 
     same = bytes(32)  # even one key, wrongly used for everything, links nothing
     rings = [
-        KeyRing(purpose=p, keys={d: Key(f"{p}/{d}", 1, same) for d in ("patient", "provider")})
-        for p in ("dev", "population")
+        KeyRing(purpose=p, keys={d: Key(f"{p}/{d}", 1, same) for d in ("patient", "provider")}) for p in ("dev", "population")
     ]
     df = table(spark, StringType(), ["MRN-0042"])
     found = [tokens(df, ring, domain=domain)[0] for ring in rings for domain in ring.domains]
@@ -190,7 +183,7 @@ def test_a_token_inside_an_array_is_the_token_outside(spark: SparkSession, ring:
     df = attach_keys(spark.sql("SELECT array('a', 'b') AS ids, array(1L, 2L) AS numbers"), ring)
     row = df.select(
         F.transform("ids", lambda v: token_column(v, StringType(), domain="patient")).alias("ids"),
-        F.transform("numbers", lambda v: token_column(v, LongType(), domain="patient")).alias("numbers"),
+        F.transform("numbers", lambda v: token_column(v, LongType(), domain="patient", nested=True)).alias("numbers"),
     ).collect()[0]
     assert row.ids == [token_of(ring, v, StringType(), domain="patient") for v in ("a", "b")]
     assert row.numbers == [token_of(ring, v, LongType(), domain="patient") for v in (1, 2)]

@@ -1,0 +1,278 @@
+"""The mapping holds every token's way back: encrypted, complete, grown and never rewritten."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from pathlib import Path
+
+import pyspark.sql.functions as F
+import pytest
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql.types import DataType, DecimalType, IntegerType, LongType, StringType
+from tests.spec.tokens.conftest import make_ring
+
+from wardlake.adapters.sealed_key_file import SealedKeyFile, create_key_file
+from wardlake.adapters.system_clock import SystemClock
+from wardlake.model.audit import AuditEvent, AuditKind
+from wardlake.model.errors import ContractBroken, KeysUnavailable, VerificationFailed
+from wardlake.model.treatments import TokenMode
+from wardlake.tokens.keyring import KeyRing, open_ring
+from wardlake.tokens.mapping import Identifiers, Mappings, check_collisions, update_mapping
+from wardlake.tokens.reveal import find_identifier
+from wardlake.tokens.rotation import create, rotate
+from wardlake.tokens.source import TokenRequest, TokenSource, tokenise
+
+KEYED, RANDOM = TokenMode.KEYED, TokenMode.RANDOM
+ONE_UUID = "0b5b7b5c-2f5f-4b57-8d6a-3c5b4a5b6c7d"
+
+
+@pytest.fixture
+def keys(tmp_path: Path) -> SealedKeyFile:
+    create_key_file(tmp_path / "keys.json", tmp_path / "master.key")
+    keys = SealedKeyFile(tmp_path / "keys.json", tmp_path / "master.key")
+    keys.create("dev/patient")
+    keys.create_wrapping_key("dev/mapping")
+    return keys
+
+
+@pytest.fixture
+def vault_ring(keys: SealedKeyFile) -> KeyRing:
+    return open_ring(keys, "dev", ["patient"])
+
+
+def ids(spark: SparkSession, *values: object, data_type: str = "string") -> DataFrame:
+    return spark.createDataFrame([(value,) for value in values], f"id {data_type}")
+
+
+def update(
+    mappings: Mappings, keys: SealedKeyFile, rows: DataFrame, *, mode: TokenMode = KEYED, run: str = "run-1", keep: bool = False
+) -> None:
+    ring = open_ring(keys, "dev", ["patient"])
+    found = [Identifiers(rows=rows, keep_format=keep)]
+    update_mapping(mappings, keys, ring, "patient", found, mode=mode, run_id=run)
+
+
+def tokens(
+    mappings: Mappings, ring: KeyRing, df: DataFrame, mode: TokenMode, *, prefix: str = "", keep: bool = False
+) -> list[object]:
+    request = TokenRequest(column="id", domain="patient", data_type=df.schema["id"].dataType, prefix=prefix, keep_format=keep)
+    out = tokenise(df, [request], TokenSource(mode=mode, ring=ring, mappings=mappings))
+    assert out.columns == df.columns
+    assert out.schema["id"].dataType == df.schema["id"].dataType
+    return [row.id for row in out.collect()]
+
+
+@pytest.mark.parametrize("mode", [KEYED, RANDOM])
+def test_every_token_leads_back_to_its_identifier(
+    spark: SparkSession, mappings: Mappings, keys: SealedKeyFile, vault_ring: KeyRing, mode: TokenMode
+) -> None:
+    values = ["MRN-1", "MRN-2", ONE_UUID, "Łódź"]
+    df = ids(spark, *values, None, "", "MRN-1")
+    update(mappings, keys, df, mode=mode)
+    assert mappings.read("patient").count() == 4
+    for prefix in ("", "pat_"):
+        shown = dict(
+            zip(
+                values, tokens(mappings, vault_ring, ids(spark, *values).coalesce(1).sort("id"), mode, prefix=prefix), strict=True
+            )
+        )
+        found = {find_identifier(mappings, keys, "patient", str(token)) for token in shown.values()}
+        assert found == set(values)
+
+
+@pytest.mark.parametrize("mode", [KEYED, RANDOM])
+@pytest.mark.parametrize(
+    ("data_type", "values"),
+    [
+        ("bigint", [1, 2, 2**63 - 1]),
+        ("int", [1, 2, -3]),
+        ("decimal(12,0)", [Decimal(1), Decimal(2), Decimal(10**12 - 1)]),
+        ("binary", [b"\x00\x01", b"\xff"]),
+    ],
+)
+def test_tokens_of_every_type_lead_back(  # noqa: PLR0917
+    spark: SparkSession,
+    mappings: Mappings,
+    keys: SealedKeyFile,
+    vault_ring: KeyRing,
+    mode: TokenMode,
+    data_type: str,
+    values: list[object],
+) -> None:
+    df = ids(spark, *values, data_type=data_type)
+    update(mappings, keys, df, mode=mode)
+    shown = tokens(mappings, vault_ring, df, mode)
+    texts = [bytes(t).hex() if isinstance(t, bytes | bytearray) else str(t) for t in shown]
+    found = {find_identifier(mappings, keys, "patient", text) for text in texts}
+    assert found == {v.hex() if isinstance(v, bytes) else str(v) for v in values}
+
+
+@pytest.mark.parametrize("mode", [KEYED, RANDOM])
+def test_a_formatted_token_keeps_its_format_and_leads_back(
+    spark: SparkSession, mappings: Mappings, keys: SealedKeyFile, vault_ring: KeyRing, mode: TokenMode
+) -> None:
+    df = ids(spark, "123-45-6789")
+    update(mappings, keys, df, mode=mode, keep=True)
+    (token,) = tokens(mappings, vault_ring, df, mode, keep=True)
+    assert [len(part) for part in str(token).split("-")] == [3, 2, 4]
+    assert find_identifier(mappings, keys, "patient", str(token)) == "123-45-6789"
+
+
+@pytest.mark.parametrize("mode", [KEYED, RANDOM])
+def test_a_second_run_adds_only_new_identifiers(
+    spark: SparkSession, mappings: Mappings, keys: SealedKeyFile, mode: TokenMode
+) -> None:
+    update(mappings, keys, ids(spark, "a", "b"), mode=mode, run="run-1")
+    before = {row.lookup.hex(): (row.token, row.first_seen) for row in mappings.read("patient").collect()}
+    update(mappings, keys, ids(spark, "a", "b", "c"), mode=mode, run="run-2")
+    update(mappings, keys, ids(spark, "c", "a"), mode=mode, run="run-3")
+    after = {row.lookup.hex(): (row.token, row.first_seen) for row in mappings.read("patient").collect()}
+    assert before.items() <= after.items()
+    assert sorted(run for _, run in after.values()) == ["run-1", "run-1", "run-2"]
+
+
+def test_a_random_token_stays_and_says_nothing_of_its_identifier(
+    spark: SparkSession, mappings: Mappings, keys: SealedKeyFile, vault_ring: KeyRing
+) -> None:
+    df = ids(spark, "a", "b")
+    update(mappings, keys, df, mode=RANDOM)
+    first = tokens(mappings, vault_ring, df, RANDOM)
+    update(mappings, keys, df, mode=RANDOM, run="run-2")
+    assert tokens(mappings, vault_ring, df, RANDOM) == first
+    mappings.tables.delete_folder(mappings.path("patient"))
+    update(mappings, keys, df, mode=RANDOM)  # same identifiers, same keys: only chance differs
+    assert not set(tokens(mappings, vault_ring, df, RANDOM)) & set(first)
+
+
+def test_random_numbers_are_drawn_again_until_none_is_taken_twice(
+    spark: SparkSession, mappings: Mappings, keys: SealedKeyFile
+) -> None:
+    rows = spark.range(40_000).select(F.col("id").cast("decimal(6,0)"))  # some 800 pairs share their first draw
+    update(mappings, keys, rows, mode=RANDOM)
+    counted = mappings.read("patient").agg(F.count("*").alias("n"), F.count_distinct("token").alias("d")).collect()[0]
+    assert (counted.n, counted.d) == (40_000, 40_000)
+    assert not mappings.tables.exists(f"{mappings.path('patient')}.drawn")
+
+
+def test_an_identifier_that_was_not_mapped_stops_a_random_run(
+    spark: SparkSession, mappings: Mappings, keys: SealedKeyFile, vault_ring: KeyRing
+) -> None:
+    update(mappings, keys, ids(spark, "a"), mode=RANDOM)
+    with pytest.raises(Exception, match="not in the mapping dev/patient") as caught:
+        tokens(mappings, vault_ring, ids(spark, "a", "SECRET-77"), RANDOM)
+    assert "SECRET-77" not in str(caught.value)
+
+
+def test_a_random_token_in_another_column_is_the_same_token(
+    spark: SparkSession, mappings: Mappings, keys: SealedKeyFile, vault_ring: KeyRing
+) -> None:
+    update(mappings, keys, ids(spark, "a", "b"), mode=RANDOM)
+    df = spark.createDataFrame([("a", "b", 1), ("b", "b", 2), (None, "a", 3)], "id string, mother string, n int")
+    requests = [TokenRequest(column=c, domain="patient", data_type=StringType(), prefix="pat_") for c in ("id", "mother")]
+    out = tokenise(df, requests, TokenSource(mode=RANDOM, ring=vault_ring, mappings=mappings))
+    rows = {row.n: row for row in out.collect()}
+    assert out.columns == df.columns
+    assert rows[1].id == rows[3].mother
+    assert rows[1].mother == rows[2].id == rows[2].mother
+    assert rows[3].id is None
+
+
+def test_a_collision_stops_the_run_and_names_the_domain_alone(
+    spark: SparkSession, mappings: Mappings, keys: SealedKeyFile
+) -> None:
+    update(mappings, keys, ids(spark, "a", "b"))
+    row = mappings.read("patient").limit(1)
+    mappings.tables.append(mappings.path("patient"), row.withColumn("lookup", F.unhex(F.lit("00" * 32))).localCheckpoint())
+    with pytest.raises(ContractBroken) as caught:
+        check_collisions(mappings, "patient")
+    assert caught.value.which == ("dev/patient",)
+
+
+def test_rotation_makes_new_tokens_and_old_ones_still_lead_back(
+    spark: SparkSession, mappings: Mappings, keys: SealedKeyFile, vault_ring: KeyRing
+) -> None:
+    df = ids(spark, "MRN-1", "MRN-2")
+    for mode in (KEYED, RANDOM):
+        events: list[AuditEvent] = []
+        update(mappings, keys, df, mode=mode)
+        ring = open_ring(keys, "dev", ["patient"])
+        old = tokens(mappings, ring, df, mode)
+        version = rotate(keys, "dev", "patient", actor="pipeline", clock=SystemClock(), record=events.append)
+        assert [event.kind for event in events] == [AuditKind.KEY_ROTATED]
+        new_ring = open_ring(keys, "dev", ["patient"])
+        assert new_ring.versions == {"patient": version}
+        update(mappings, keys, df, mode=mode, run="run-2")
+        new = tokens(mappings, new_ring, df, mode)
+        assert not set(old) & set(new)
+        found = {find_identifier(mappings, keys, "patient", str(token)) for token in [*old, *new]}
+        assert found == {"MRN-1", "MRN-2"}
+
+
+def test_what_cannot_be_recorded_is_not_rotated(keys: SealedKeyFile) -> None:
+    class SinkDown(Exception): ...
+
+    def record(event: AuditEvent) -> None:
+        raise SinkDown
+
+    for act in (rotate, create):
+        with pytest.raises(SinkDown):
+            act(keys, "dev", "patient" if act is rotate else "device", actor="x", clock=SystemClock(), record=record)
+    assert keys.versions("dev/patient") == (1,)
+    assert keys.versions("dev/device") == ()
+
+
+def test_reading_never_creates_a_key(keys: SealedKeyFile) -> None:
+    for _ in range(2):
+        with pytest.raises(KeysUnavailable) as caught:
+            open_ring(keys, "dev", ["patient", "pateint", "device"])
+        assert caught.value.exit_code == 17
+        assert caught.value.which == ("dev/pateint", "dev/device")
+    assert keys.versions("dev/pateint") == ()
+    with pytest.raises(KeysUnavailable):
+        rotate(keys, "dev", "pateint", actor="x", clock=SystemClock(), record=lambda event: None)
+    assert keys.versions("dev/pateint") == ()
+
+
+def test_the_mapping_holds_no_identifier_in_clear(
+    spark: SparkSession, mappings: Mappings, keys: SealedKeyFile, tmp_path: Path
+) -> None:
+    update(mappings, keys, ids(spark, "UNIQUE-MRN-000777"))
+    rows = mappings.read("patient").collect()
+    assert "UNIQUE-MRN" not in str(rows)
+    for file in Path(mappings.path("patient")).rglob("*"):
+        assert not file.is_file() or b"UNIQUE-MRN" not in file.read_bytes()
+
+
+def test_a_row_moved_to_another_identifier_is_noticed(
+    spark: SparkSession, mappings: Mappings, keys: SealedKeyFile, vault_ring: KeyRing
+) -> None:
+    df = ids(spark, "a", "b")
+    update(mappings, keys, df)
+    (token, _) = tokens(mappings, vault_ring, df, KEYED)
+    mixed = mappings.read("patient").withColumn("lookup", F.reverse(F.hex("lookup")).cast("binary")).localCheckpoint()
+    mappings.tables.replace(mappings.path("patient"), mixed)
+    with pytest.raises(VerificationFailed):
+        find_identifier(mappings, keys, "patient", str(token))
+
+
+def test_an_unknown_token_leads_nowhere(spark: SparkSession, mappings: Mappings, keys: SealedKeyFile) -> None:
+    update(mappings, keys, ids(spark, "a"))
+    with pytest.raises(ContractBroken, match="no such token"):
+        find_identifier(mappings, keys, "patient", "0" * 32)
+
+
+@pytest.mark.parametrize("data_type", [StringType(), IntegerType(), LongType(), DecimalType(8, 0)], ids=str)
+def test_random_tokens_have_their_columns_type_and_range(
+    spark: SparkSession, mappings: Mappings, keys: SealedKeyFile, vault_ring: KeyRing, data_type: DataType
+) -> None:
+    df = spark.range(200).select(F.col("id").cast(data_type))
+    update(mappings, keys, df, mode=RANDOM)
+    found = tokens(mappings, vault_ring, df, RANDOM)
+    assert len(set(found)) == 200
+
+
+def test_two_seeds_make_rings_without_a_common_subkey() -> None:
+    from wardlake.tokens.keyring import KeyUse
+
+    one, other = make_ring(seed=1), make_ring(seed=2)
+    assert not {one.subkey("patient", u) for u in KeyUse} & {other.subkey("patient", u) for u in KeyUse}
