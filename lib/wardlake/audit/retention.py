@@ -49,10 +49,15 @@ def remove_expired(trail: AuditTrail, objects: Objects, clock: Clock, *, event: 
             return 0
         begins = {"audit_first_kept": kept.sequence, "audit_previous": kept.previous}
         said = replace(event, kind=AuditKind.RETENTION_APPLIED, details={**event.details, **begins})
-        with_record(trail, said, lambda _: [objects.delete(archive_key(each.sequence)) for each in expired])
-        return len(expired)
+        return with_record(trail, said, lambda _: _delete(objects, expired))
 
     return _guarded(apply)
+
+
+def _delete(objects: Objects, records: Sequence[AuditRecord]) -> int:
+    for record in records:
+        objects.delete(archive_key(record.sequence))
+    return len(records)
 
 
 def _split(objects: Objects, clock: Clock) -> tuple[list[AuditRecord], AuditRecord | None]:

@@ -15,11 +15,12 @@ from wardlake.model.audit import AuditEvent, AuditKind
 from wardlake.model.errors import AuditUnavailable
 
 MAX_TEXT = 200
+MAX_WORDS = 12
 MAX_DEPTH = 8
 MAX_LEAVES = 20_000
 MAX_INTEGER = 10**15  # counts; JSON readers keep integers exact up to 2**53
 
-_KEY = re.compile(r"[A-Za-z_][A-Za-z0-9_.$\[\]{}/ #+-]{0,199}")
+_KEY = re.compile(r"[^\W\d][^\x00-\x1f]{0,199}")  # fields, tables and columns, in any language
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/@+-]{0,127}")
 _HASH = re.compile(r"[0-9a-f]{32}|[0-9a-f]{40}|[0-9a-f]{64}|[0-9a-f]{128}")
 _UUID = re.compile(r"[0-9a-fA-F]{8}-(?:[0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}")
@@ -29,13 +30,14 @@ IDENTIFIER_SHAPES: Mapping[str, re.Pattern[str]] = {
     "a social security number": re.compile(rf"{_EDGE}\d{{3}}[- ]\d{{2}}[- ]\d{{4}}{_END}"),
     "an e-mail address": re.compile(r"[^\s@]+@[^\s@]+\.[^\s@]+"),
     "a phone number": re.compile(
-        rf"(?:\+\d[\d ().-]{{6,}}\d|\(\d{{3}}\) ?\d{{3}}[- .]\d{{4}}|{_EDGE}\d{{3}}[- .]\d{{3}}[- .]\d{{4}}{_END})"
+        r"\+\d[\d ().-]{6,}\d|\(\d{3}\) ?\d{3}[- .]\d{4}" + rf"|{_EDGE}\d{{3}}[- .]\d{{3}}[- .]\d{{4}}{_END}"
     ),
     "a number of an identifier's length": re.compile(rf"{_EDGE}(?:\d{{9,11}}|\d{{13,19}}){_END}"),
     "a card number": re.compile(rf"{_EDGE}(?:\d{{4}}[- ]){{3}}\d{{4}}{_END}"),
     "a UUID": _UUID,
     "an IP address": re.compile(rf"{_EDGE}(?:\d{{1,3}}\.){{3}}\d{{1,3}}{_END}"),
     "a day written by people": re.compile(rf"{_EDGE}\d{{1,2}}[/.]\d{{1,2}}[/.]\d{{2,4}}{_END}"),
+    "a bare date": re.compile(r"(?<!\d)\d{4}-\d{2}-\d{2}(?![T\d])"),
     "a street address": re.compile(r"\d+ (?:[A-Z]\w+ )+(?:St|Street|Ave|Avenue|Rd|Road|Dr|Drive|Ln|Lane|Blvd|Way|Ct)\b"),
 }
 
@@ -56,7 +58,7 @@ def check_event(event: AuditEvent) -> None:
 
 
 def _wrong_header(event: AuditEvent) -> Iterator[str]:
-    if not isinstance(event.kind, AuditKind):
+    if str(event.kind) not in {kind.value for kind in AuditKind}:
         yield "kind: not a kind of record"
     if not _is_utc(event.at):
         yield "at: not an ISO 8601 time in UTC"
@@ -84,10 +86,8 @@ def _is_utc(text: str) -> bool:
 
 
 def _wrong_details(details: Mapping[str, Any]) -> Iterator[str]:
-    leaves = 0
-    for path, value in _leaves(details, "details", 0):
-        leaves += 1
-        if leaves > MAX_LEAVES:
+    for number, (path, value) in enumerate(_leaves(details, "details", 0)):
+        if number >= MAX_LEAVES:
             yield f"details: more than {MAX_LEAVES} entries"
             return
         problem = _problem(value)
@@ -143,6 +143,8 @@ def _problem(value: Any) -> str:
 def _text_problem(text: str) -> str:
     if len(text) > MAX_TEXT:
         return f"longer than {MAX_TEXT} characters"
+    if len(text.split()) > MAX_WORDS:
+        return f"reads as prose: more than {MAX_WORDS} words"
     if not text.isprintable():
         return "holds control characters"
     return _shape_problem(text)

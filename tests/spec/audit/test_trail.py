@@ -1,0 +1,194 @@
+"""Nothing happens before its record lies in both sinks, in one chain, whoever writes at the same time."""
+
+from __future__ import annotations
+
+import multiprocessing
+import shutil
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from tests.servers.minio import MinioServer
+from tests.servers.postgres import Database, PostgresServer
+from tests.spec.audit.conftest import SIX_YEARS, Archive, SetClock
+
+from wardlake.adapters.directory_objects import DirectoryObjects
+from wardlake.adapters.postgres_audit_sink import PostgresAuditSink
+from wardlake.adapters.postgres_database import migrate
+from wardlake.adapters.s3_objects import S3Address, S3Objects
+from wardlake.adapters.sqlite_audit_sink import SqliteAuditSink
+from wardlake.adapters.system_clock import SystemClock
+from wardlake.audit.archive import read_records
+from wardlake.audit.records import GENESIS, archive_key, decode_record, encode_record
+from wardlake.audit.scan import AuditRefused
+from wardlake.audit.trail import AuditTrail, with_record
+from wardlake.audit.verification import verify_archive
+from wardlake.model.audit import AuditEvent, AuditKind
+from wardlake.model.errors import AuditUnavailable, NotAllowed
+
+Make = Callable[..., AuditEvent]
+
+
+def test_records_form_one_chain_in_both_sinks(archive: Archive, event: Make) -> None:
+    first, second = archive.trail.append(event()), archive.trail.append(event(zone="raw"))
+    assert (first.sequence, first.previous) == (1, GENESIS)
+    assert (second.sequence, second.previous) == (2, first.hash)
+    assert list(read_records(archive.objects)) == [first, second]
+    bodies = [entry.body.encode() for entry in archive.sink.records()]
+    assert bodies == [archive.objects.get(archive_key(number)) for number in (1, 2)]
+
+
+def test_a_record_reads_back_as_it_was_written(archive: Archive, event: Make) -> None:
+    record = archive.trail.append(event(details={"β": [1, 2.5, None, True, {"x": "y"}]}))
+    assert decode_record(encode_record(record)) == record
+
+
+def test_a_record_is_locked_for_six_years(archive: Archive, event: Make) -> None:
+    archive.trail.append(event())
+    assert archive.objects.info(archive_key(1)).locked_until == archive.clock.at + SIX_YEARS
+    archive.clock.at += SIX_YEARS - timedelta(seconds=1)
+    with pytest.raises(NotAllowed):
+        archive.objects.delete(archive_key(1))
+
+
+def test_the_action_happens_after_its_record_and_is_given_it(archive: Archive, event: Make) -> None:
+    seen = with_record(archive.trail, event(), lambda record: (record, list(read_records(archive.objects))))
+    assert seen == (seen[0], [seen[0]])
+
+
+def acted(trail: AuditTrail, event: AuditEvent) -> bool:
+    """Whether the action ran though the record could not be written."""
+    happened: list[bool] = []
+    with pytest.raises(AuditUnavailable):
+        with_record(trail, event, lambda _: happened.append(True))
+    return bool(happened)
+
+
+def test_an_event_that_may_hold_a_value_stops_the_action_and_is_in_no_sink(archive: Archive, event: Make) -> None:
+    with pytest.raises(AuditRefused):
+        archive.trail.append(event(details={"note": "999-54-3801"}))
+    assert not acted(archive.trail, event(details={"note": "999-54-3801"}))
+    assert list(archive.objects.list("")) == []
+    assert archive.sink.head() is None
+
+
+def test_without_the_archive_nothing_happens(archive: Archive, event: Make) -> None:
+    archive.trail.append(event())
+    shutil.move(archive.folder / "objects", archive.folder / "away")
+    (archive.folder / "objects").write_text("a file where the folder was")
+    assert not acted(archive.trail, event())
+
+
+def broken_sink(archive: Archive) -> AuditTrail:
+    (archive.folder / "file").write_text("a file where the folder should be")
+    return AuditTrail(archive.objects, SqliteAuditSink(archive.folder / "file" / "audit.db"), archive.clock, retention=SIX_YEARS)
+
+
+def test_without_the_table_nothing_happens(archive: Archive, event: Make) -> None:
+    assert not acted(broken_sink(archive), event())
+
+
+def test_a_record_that_reached_only_the_archive_reaches_the_table_before_the_next(archive: Archive, event: Make) -> None:
+    archive.trail.append(event())
+    lost = archive.trail.append(event(run_id="lost"))
+    fresh = SqliteAuditSink(archive.folder / "restored.db")  # a table restored from before any record
+    trail = AuditTrail(archive.objects, fresh, archive.clock, retention=SIX_YEARS)
+    third = trail.append(event())
+    assert third.previous == lost.hash
+    assert [entry.sequence for entry in fresh.records()] == [1, 2, 3]
+
+
+@pytest.mark.parametrize("damage", ["removed", "replaced", "reforged"])
+def test_an_archive_that_disagrees_with_the_table_takes_no_record(archive: Archive, event: Make, damage: str) -> None:
+    archive.trail.append(event())
+    archive.trail.append(event())
+    version = archive.folder / "objects" / f"{archive_key(2)}@000001"
+    version.chmod(0o755)
+    shutil.rmtree(version)
+    match damage:
+        case "replaced":
+            archive.objects.put(archive_key(2), b"{}")
+        case "reforged":
+            other = AuditTrail(archive.objects, SqliteAuditSink(archive.folder / "other.db"), archive.clock, retention=SIX_YEARS)
+            other.append(event(zone="raw"))
+    assert not acted(archive.trail, event())
+
+
+def _append_ten(folder: Path, event: AuditEvent) -> None:
+    clock = SetClock()
+    trail = AuditTrail(
+        DirectoryObjects(folder / "objects", clock=clock),
+        SqliteAuditSink(folder / "audit.db"),
+        clock,
+        retention=SIX_YEARS,
+    )
+    for _ in range(10):
+        trail.append(event)
+
+
+def test_three_processes_write_one_chain_without_a_gap(archive: Archive, event: Make) -> None:
+    context = multiprocessing.get_context("spawn")
+    writers = [context.Process(target=_append_ten, args=(archive.folder, event(run_id=f"w{n}"))) for n in range(3)]
+    for writer in writers:
+        writer.start()
+    for writer in writers:
+        writer.join(timeout=120)
+    assert [writer.exitcode for writer in writers] == [0, 0, 0]
+    result = verify_archive(archive.objects, head=archive.sink.head())
+    assert (result.records, result.ok) == (30, True)
+    runs = [record.event.run_id for record in read_records(archive.objects)]
+    assert {run: runs.count(run) for run in ("w0", "w1", "w2")} == {"w0": 10, "w1": 10, "w2": 10}
+
+
+# --- on real servers ---------------------------------------------------------------------------------------------------
+
+
+def s3_objects(server: MinioServer) -> S3Objects:
+    return S3Objects(
+        S3Address(
+            bucket=server.fresh_bucket(object_lock=True),
+            endpoint=server.endpoint,
+            access_key=server.root.access_key,
+            secret_key=server.root.secret_key,
+        )
+    )
+
+
+def test_on_real_servers_the_chain_is_whole_and_locked(
+    minio_server: MinioServer, migrated_database: Database, event: Make
+) -> None:
+    objects, sink = s3_objects(minio_server), PostgresAuditSink(migrated_database.dsn)
+    trail = AuditTrail(objects, sink, SystemClock(), retention=SIX_YEARS)
+    for _ in range(3):
+        trail.append(event())
+    assert verify_archive(objects, head=sink.head()).ok
+    until = objects.info(archive_key(1)).locked_until
+    assert until is not None
+    assert until > datetime.now(UTC) + SIX_YEARS - timedelta(minutes=5)
+    with pytest.raises(NotAllowed):
+        objects.delete(archive_key(1))
+
+
+def test_with_the_object_store_down_nothing_happens(own_minio: MinioServer, migrated_database: Database, event: Make) -> None:
+    objects, sink = s3_objects(own_minio), PostgresAuditSink(migrated_database.dsn)
+    trail = AuditTrail(objects, sink, SystemClock(), retention=SIX_YEARS)
+    own_minio.stop()
+    assert not acted(trail, event())
+    assert sink.head() is None
+    own_minio.start()
+    trail.append(event())
+    assert verify_archive(objects, head=sink.head()).ok
+
+
+def test_with_the_database_down_nothing_happens(minio_server: MinioServer, own_postgres: PostgresServer, event: Make) -> None:
+    database = own_postgres.fresh_database()
+    migrate(database.dsn)
+    objects, sink = s3_objects(minio_server), PostgresAuditSink(database.dsn)
+    trail = AuditTrail(objects, sink, SystemClock(), retention=SIX_YEARS)
+    trail.append(event())
+    own_postgres.stop()
+    assert not acted(trail, event(kind=AuditKind.KEY_ROTATED))
+    own_postgres.start()
+    trail.append(event())
+    assert verify_archive(objects, head=sink.head()).ok
