@@ -143,11 +143,9 @@ class _Update:
 
 
 def _add_kind(update: _Update, found: Sequence[Identifiers]) -> None:
+    """Without asking first whether there is anything new: the question costs as much as the answer."""
     kind = found[0]
-    new = _new_identifiers(update, found)
-    if update.known() is not None and new.isEmpty():
-        return
-    rows = _encrypt(update, new, kind)
+    rows = _encrypt(update, _new_identifiers(update, found), kind)
     if update.mode is TokenMode.RANDOM and kind.kind not in WIDE_KINDS:
         _append_distinct_draws(update, rows)
     else:
@@ -157,8 +155,7 @@ def _add_kind(update: _Update, found: Sequence[Identifiers]) -> None:
 def _new_identifiers(update: _Update, found: Sequence[Identifiers]) -> DataFrame:
     """One row per identifier not in the mapping: `value`, `lookup`."""
     kind, domain = found[0], update.domain
-    frames = [each.rows.toDF("value").filter(F.col("value").isNotNull()).distinct() for each in found]
-    values = reduce(DataFrame.unionAll, frames).distinct() if len(frames) > 1 else frames[0]
+    values = reduce(DataFrame.unionAll, [each.rows.toDF("value") for each in found]).distinct()
     lookup = lookup_column(F.col("value"), kind.data_type, domain=domain, keep_format=kind.keep_format)
     rows = detach_keys(attach_keys(values, update.ring, [domain]).withColumn("lookup", lookup))
     rows = rows.filter(F.col("lookup").isNotNull())

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import dataclasses
+from collections.abc import Mapping
 from decimal import Decimal
 from pathlib import Path
 
@@ -129,6 +132,42 @@ def test_a_second_run_adds_only_new_identifiers(
     after = {row.lookup.hex(): (row.token, row.first_seen) for row in mappings.read("patient").collect()}
     assert before.items() <= after.items()
     assert sorted(run for _, run in after.values()) == ["run-1", "run-1", "run-2"]
+
+
+class DyingTables(DeltaTables):
+    """Tables of a process that ends before its n-th write."""
+
+    writes_left = 0
+
+    def append(self, path: str, rows: DataFrame) -> int:
+        self._live()
+        return super().append(path, rows)
+
+    def replace(self, path: str, rows: DataFrame, *, properties: Mapping[str, str] | None = None) -> int:
+        self._live()
+        return super().replace(path, rows, properties=properties)
+
+    def _live(self) -> None:
+        self.writes_left -= 1
+        if self.writes_left < 0:
+            raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize("mode", [KEYED, RANDOM])
+def test_a_run_that_died_anywhere_is_finished_by_the_next(
+    spark: SparkSession, mappings: Mappings, keys: SealedKeyFile, mode: TokenMode
+) -> None:
+    rows = spark.range(3000).select(F.col("id").cast("decimal(6,0)"))
+    for writes in range(3):
+        dying = DyingTables(spark)
+        dying.writes_left = writes
+        with contextlib.suppress(KeyboardInterrupt):
+            update(dataclasses.replace(mappings, tables=dying), keys, rows, mode=mode)
+    update(mappings, keys, rows, mode=mode)
+    counted = mappings.read("patient").agg(
+        *(F.count_distinct(c).alias(c) for c in ("lookup", "token")), F.count("*").alias("rows")
+    )
+    assert counted.collect()[0].asDict() == {"lookup": 3000, "token": 3000, "rows": 3000}
 
 
 def test_a_random_token_stays_and_says_nothing_of_its_identifier(

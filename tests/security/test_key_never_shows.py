@@ -1,0 +1,135 @@
+"""No key shows anywhere: not in plans, logs, event log, UI answers, exceptions, output or Spark's own folders.
+
+A child process runs a tokenising and mapping job under the keys it is given, with the event log and the UI on, and leaves
+everything it could see in one folder. The search must find nothing there, and must find a key put into a plan as a literal.
+"""
+
+from __future__ import annotations
+
+import base64
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+
+from wardlake.adapters.sealed_key_file import SealedKeyFile, create_key_file
+from wardlake.tokens.keyring import KeyUse, hmac_pads, open_ring
+
+ROOT = Path(__file__).parents[2]
+DOMAINS = ("patient", "provider")
+WINDOW = 12  # bytes: 96 bits of a key in a row are no chance
+
+
+def make_vault(folder: Path) -> SealedKeyFile:
+    create_key_file(folder / "keys.json", folder / "master.key")
+    keys = SealedKeyFile(folder / "keys.json", folder / "master.key")
+    for domain in DOMAINS:
+        keys.create(f"dev/{domain}")
+    keys.create_wrapping_key("dev/mapping")
+    return keys
+
+
+def secrets_of_the_job(keys: SealedKeyFile, seen: Path) -> dict[str, bytes]:
+    """Every key, subkey, pad and data key of the job, by what it is; data keys are unwrapped from the mappings it wrote."""
+    ring = open_ring(keys, "dev", DOMAINS)
+    found: dict[str, bytes] = {}
+    for domain in DOMAINS:
+        key = ring.keys[domain].material
+        for name, secret in [("key", key), *((use.value, ring.subkey(domain, use)) for use in KeyUse)]:
+            inner, outer = hmac_pads(secret)
+            found |= {f"{domain} {name}": secret, f"{domain} {name} inner": inner, f"{domain} {name} outer": outer}
+    for number, wrapped in enumerate(sorted(wrapped_data_keys(seen))):
+        found[f"data key {number}"] = keys.unwrap("dev/mapping", wrapped)
+    return found
+
+
+def wrapped_data_keys(seen: Path) -> set[str]:
+    """From the mappings' data files; the transaction logs hold some too, as statistics."""
+    files = seen.glob("lake-*/restricted/mappings/dev/*/*.parquet")
+    return {str(key) for file in files for key in pq.read_table(file, columns=["data_key"])["data_key"].to_pylist()}
+
+
+def spellings(secret: bytes) -> Iterator[bytes]:
+    """A secret's first bytes as they could stand in a file: raw, hexadecimal, base64, as numbers, spaced."""
+    for part in (secret[:WINDOW], secret[WINDOW : 2 * WINDOW]):
+        yield part
+        for digits in (part.hex(), part.hex(" "), part.hex("-"), part.hex(":")):
+            yield from (digits.encode(), digits.upper().encode())
+        yield base64.b64encode(part)
+        yield base64.urlsafe_b64encode(part)
+        for offset in (1, 2):  # base64 of a longer text, the secret not at its start
+            yield base64.b64encode(bytes(offset) + part)[4:-4]
+        for numbers in (part, [byte - 256 if byte > 127 else byte for byte in part]):
+            yield from (", ".join(map(str, numbers)).encode(), ",".join(map(str, numbers)).encode())
+        yield repr(part)[2:-1].encode()
+        yield "".join(map(chr, part)).encode()  # bytes read as Latin-1 and written as UTF-8
+
+
+def found_in(folder: Path, secrets: Mapping[str, bytes]) -> set[str]:
+    """Which secrets stand in any file of the folder, as `what: file`."""
+    wanted = [(what, set(spellings(secret))) for what, secret in secrets.items()]
+    hits: set[str] = set()
+    for file in filter(Path.is_file, folder.rglob("*")):
+        body = file.read_bytes()
+        hits |= {f"{what}: {file.name}" for what, spelled in wanted if any(text in body for text in spelled)}
+    return hits
+
+
+def run_job(folder: Path, how: str) -> tuple[Path, dict[str, bytes]]:
+    """Run the child; returns the folder with all it left, and its secrets."""
+    seen, vault = folder / how, folder / "vault"
+    seen.mkdir()
+    vault.mkdir()
+    keys = make_vault(vault)
+    environment = {**os.environ, "TMPDIR": str(seen), "PYTHONPATH": f"{ROOT / 'lib'}{os.pathsep}{ROOT}"}
+    with (seen / "stdout.txt").open("wb") as out, (seen / "stderr.txt").open("wb") as err:
+        subprocess.run(
+            [sys.executable, "-m", "tests.security.keyed_job", str(seen), how, str(vault)],
+            stdout=out,
+            stderr=err,
+            env=environment,
+            cwd=ROOT,
+            check=True,
+            timeout=400,
+        )
+    return seen, secrets_of_the_job(keys, seen)
+
+
+@pytest.fixture(scope="module")
+def job(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, bytes]]:
+    return run_job(tmp_path_factory.mktemp("seen"), "data")
+
+
+def test_no_key_shows_anywhere(job: tuple[Path, dict[str, bytes]]) -> None:
+    seen, secrets = job
+    assert sum(name.startswith("data key") for name in secrets) >= 4
+    assert found_in(seen, secrets) == set()
+
+
+def test_the_search_saw_everything_a_job_shows(job: tuple[Path, dict[str, bytes]]) -> None:
+    seen, _ = job
+    for name in ("plans.txt", "exception.txt", "ui.txt", "stderr.txt", "stdout.txt"):
+        assert (seen / name).stat().st_size
+    for folder in ("events", "local-kept"):
+        assert any(file.is_file() for file in (seen / folder).rglob("*"))
+    assert "sha2(" in (seen / "plans.txt").read_text()
+    assert "BroadcastNestedLoopJoin" in (seen / "ui.txt").read_text()
+
+
+def test_the_control_with_a_literal_is_found(tmp_path: Path) -> None:
+    hits = found_in(*run_job(tmp_path, "literal"))
+    assert {"patient key inner: plans.txt", "patient key outer: plans.txt"} <= hits
+    assert any(hit.endswith(": ui.txt") for hit in hits)
+    assert any("events" in hit or "local" in hit for hit in hits)  # the event log's file is named for the application
+
+
+@pytest.mark.parametrize("spell", [bytes, bytes.hex, base64.b64encode], ids=["raw", "hex", "base64"])
+def test_the_search_finds_a_key_in_any_spelling(tmp_path: Path, spell: Callable[[bytes], bytes | str]) -> None:
+    key = bytes(range(190, 222))
+    text = spell(key)
+    (tmp_path / "log").write_bytes(b"xx" + (text.encode() if isinstance(text, str) else text))
+    assert found_in(tmp_path, {"key": key}) == {"key: log"}
