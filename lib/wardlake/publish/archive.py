@@ -76,7 +76,10 @@ def archive_dataset(
     No object is locked: an erasure must be able to remove it. Raises `WardlakeError` where the store refuses.
     """
     try:
-        files = tuple(_store(tables, objects, folder, path, dataset_id, storage_class) for path in _files(tables, folder, ""))
+        files = tuple(
+            _store(tables, objects, f"{folder}/{path}", _Place(dataset_id, path), storage_class=storage_class)
+            for path in _files(tables, folder, "")
+        )
         manifest = ArchiveManifest(
             dataset_id=dataset_id, retain_until=retain_until.isoformat(), storage_class=storage_class, files=files
         )
@@ -147,13 +150,9 @@ def _is_folder(tables: Tables, path: str) -> bool:
 
 
 def _store(tables: Tables, objects: Objects, source: str, to: _Place, *, storage_class: str) -> ArchivedFile:
-    local = _local(source)
-    if local is not None:
+    with tables.local_copy(source) as local:
         objects.put_file(to.key, local, storage_class=storage_class)
         return ArchivedFile(path=to.path, size=local.stat().st_size, sha256=_hash_file(local))
-    body = tables.read_bytes(source)
-    objects.put(to.key, body, storage_class=storage_class)
-    return ArchivedFile(path=to.path, size=len(body), sha256=hashlib.sha256(body).hexdigest())
 
 
 def _restore(objects: Objects, dataset_id: str, file: ArchivedFile, to: Path) -> bool:

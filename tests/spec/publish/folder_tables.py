@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 from wardlake.adapters.folders import LocalFolders
@@ -33,6 +35,10 @@ class FolderTables:
 
     def write_bytes(self, path: str, body: bytes) -> None:
         self._folders.write(path, body)
+
+    @contextmanager
+    def local_copy(self, path: str) -> Iterator[Path]:
+        yield Path(path)
 
     def __getattr__(self, name: str) -> Any:
         raise NotImplementedError(name)
