@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from random import Random
 
 from wardlake.model.treatments import IdentifierKind
 from wardlake.publish.canaries import put_in_sentence, seeded
@@ -62,18 +61,15 @@ def _street(source: Source) -> Planted:
 def _ssn(source: Source) -> Planted:
     random = source.random
     parts = digits(random, 3, first="12345"), digits(random, 2), digits(random, 4)
-    return Planted("-".join(parts), _joined(random, parts, ["-", " ", ".", "", " - ", "\u2010"]))
+    return Planted("-".join(parts), random.choice(["-", " ", ".", "", " - ", "\u2010"]).join(parts))
 
 
 def _phone(source: Source) -> Planted:
     random = source.random
     area, office, line = digits(random, 3, first="2345678"), digits(random, 3, first="2345678"), digits(random, 4)
-    text = _joined(random, (area, office, line), ["-", " ", ".", "", "/"])
-    return Planted(f"({area}) {office}-{line}", random.choice(["{}", "+1 {}", "1{}"]).format(text))
-
-
-def _joined(random: Random, parts: Sequence[str], joints: Sequence[str]) -> str:
-    return random.choice(joints).join(parts)
+    joint = random.choice(["-", " ", ".", "", "/"])
+    prefix = random.choice(["", "+1 ", f"1{joint}"])
+    return Planted(f"({area}) {office}-{line}", prefix + joint.join((area, office, line)))
 
 
 def _code(source: Source) -> Planted:

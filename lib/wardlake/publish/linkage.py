@@ -119,7 +119,8 @@ def _count_pairs(
         if pairs:
             given, family = [pair[0] for pair in pairs], [pair[1] for pair in pairs]
             found = _count_known([g + f for g, f in pairs], known)
-            mixed = _count_known([g + f for g, f in zip(given, np.roll(family, len(family) // 2), strict=True)], known)
+            exchanged = zip(given, np.roll(family, len(family) // 2), strict=True) if len(pairs) > 1 else ()
+            mixed = _count_known([g + f for g, f in exchanged], known)
             yield label, IdentifierKind.PERSON_NAME.value, found, mixed, len(pairs)
 
 

@@ -27,8 +27,7 @@ class RecallFloors:
 class ChanceLimits:
     """When a bare number that equals a known one is no accident."""
 
-    negligible: float
-    sigmas: float
+    rare: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from math import sqrt
+
+from scipy.stats import poisson
 
 from wardlake.detect.counting import CellCounts, Hit
 from wardlake.model.evidence import Finding
@@ -149,10 +150,8 @@ def _surrogate_severity(rule: Surrogate, kind: IdentifierKind, distinct: int, co
 
 
 def is_no_accident(hits: int, accidents: float, limits: ChanceLimits) -> bool:
-    """Whether so many hits are more than unrelated numbers give, when `accidents` are expected of them."""
-    if accidents < limits.negligible:
-        return hits > 0
-    return hits > accidents + limits.sigmas * sqrt(accidents)
+    """Whether so many hits would be rare if `accidents` are expected: the upper tail of a Poisson count."""
+    return hits > 0 and float(poisson.sf(hits - 1, accidents)) < limits.rare
 
 
 def judge_links(

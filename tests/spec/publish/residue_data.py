@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
+from wardlake.detect.counting import CellCounts, Hit
+from wardlake.detect.patterns import parse_patterns
 from wardlake.model.treatments import (
     Classification,
     DateShift,
@@ -20,6 +22,7 @@ from wardlake.model.treatments import (
     Verdict,
     Zip3,
 )
+from wardlake.publish.residue import ScanMeans
 from wardlake.publish.residue_policy import ResiduePolicy
 from wardlake.settings.validation import adapter_for, validate
 from wardlake.settings.yaml_lines import read_yaml
@@ -86,3 +89,29 @@ PATIENT_ROWS = [
         "", "O'Brien-Nuñez", "17 South Clover Street", "1-484-371-9025", "jose@nunez.example.org", None, "19958-1234", "M",
     ),
 ]  # fmt: skip
+
+CLEAN_PATIENTS = [
+    (
+        "aaaaaaaa-1111-4222-8333-444444444444", "a9f0c1d2", "b8e1d2c3", "c7d2e3b4", "1957-01-01", "Quentin", "Lee", "Fairweather",
+        "9 Harbour Row", "(202) 555-0143", "q.fairweather@example.com", "dd77ee66", "197", "F",
+    ),
+    (
+        "bbbbbbbb-1111-4222-8333-444444444444", "d6e3f4a5", "e5f4a5b6", "f4a5b6c7", "1988-01-01", "Imogen", "", "Blackwood",
+        "71 Larch Avenue", "(202) 555-0178", "i.blackwood@example.com", None, "199", "M",
+    ),
+]  # fmt: skip
+CLEAN_VISITS = [
+    ("cccccccc-1111-4222-8333-444444444444", "aaaaaaaa-1111-4222-8333-444444444444", "2024-03-19", "Body height", "54.5"),
+    ("dddddddd-1111-4222-8333-444444444444", "bbbbbbbb-1111-4222-8333-444444444444", "2023-07-02", "Pain severity", "130"),
+]
+
+
+def deciding_hits(counts: CellCounts) -> Mapping[Hit, int]:
+    """Every hit of a pattern decides; numbers without context do not."""
+    return {hit: cells for hit, cells in counts.hits.items() if hit[0] in {"pattern", "type"}}
+
+
+def scan_means() -> ScanMeans:
+    document, wrong = read_yaml(ROOT / "conf/detection/patterns.yaml", "patterns.yaml")
+    assert not wrong
+    return ScanMeans(matchers=parse_patterns(document).matchers(), sift=deciding_hits, policy=residue_policy())
