@@ -1,0 +1,177 @@
+"""The report of one run: exact content as data, and its two forms, a self-contained HTML page and JSON.
+
+Everything in it is a name, a count, a rate, a masked shape, a hash or a time: no field takes a value of the source.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+from wardlake.model.evidence import CanaryRecall, ColumnEvidence, Finding
+from wardlake.model.treatments import Classification
+from wardlake.ports.contracts import ContractResult
+from wardlake.publish.references import ReferenceMeasure
+
+
+class RunOutcome(StrEnum):
+    PUBLISHED = "published"
+    HALTED = "halted"  # a gate before the output: nothing was staged
+    QUARANTINED = "quarantined"  # a gate on the output: what was staged is put aside
+    FAILED = "failed"  # no gate: the world or our own bug
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DecisionRow:
+    """What was decided of one column path. `rule` and `kind` are empty where there is none; no verdict: undecided."""
+
+    table: str
+    column: str
+    verdict: str
+    rule: str = ""
+    kind: str = ""
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TableRow:
+    """Rows of one table before and after; `commitment` is what may be known of its hashes."""
+
+    name: str
+    rows_in: int
+    rows_out: int
+    commitment: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReferenceRow:
+    """One foreign key in source and output: orphan rates (0 to 1), matched parents, and most rows a parent has."""
+
+    reference: str
+    source_orphan_rate: float
+    output_orphan_rate: float
+    source_matched: int
+    output_matched: int
+    source_max: int
+    output_max: int
+    held: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StepTiming:
+    """One step of the plan: wall and CPU seconds; `state` is `done`, `failed`, `reused` or `not run`."""
+
+    name: str
+    title: str
+    seconds: float
+    cpu_seconds: float = 0.0
+    state: str = "done"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Halt:
+    """Why a run ended before publication: the step, what happened, which columns or keys, and what to type next."""
+
+    step: str
+    what: str
+    which: tuple[str, ...] = ()
+    next_command: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunReport:
+    """All that one run's report says. Parts of steps that did not run are left empty."""
+
+    outcome: RunOutcome
+    exit_code: int
+    run_id: str
+    source: str
+    zone: str
+    profile: str
+    actor: str
+    started_at: str  # ISO 8601, UTC
+    finished_at: str
+    code_version: str
+    schema_version: str = ""
+    snapshot_id: str = ""
+    dataset_id: str = ""
+    dataset_path: str = ""
+    sample: str = ""  # e.g. `5%`; empty: everything
+    token_mode: str = ""
+    key_versions: Mapping[str, int] = field(default_factory=dict)
+    rule_set_hash: str = ""
+    audit_sequence: int = 0
+    audit_hash: str = ""
+    archive_hash: str = ""
+    halt: Halt | None = None
+    decisions: tuple[DecisionRow, ...] = ()
+    tables: tuple[TableRow, ...] = ()
+    evidence: tuple[ColumnEvidence, ...] = ()
+    findings: tuple[Finding, ...] = ()
+    recalls: tuple[CanaryRecall, ...] = ()
+    references: tuple[ReferenceRow, ...] = ()
+    contracts: tuple[ContractResult, ...] = ()
+    data_docs: str = ""  # relative link to the contracts' pages
+    steps: tuple[StepTiming, ...] = ()
+
+
+def decision_rows(classification: Classification) -> tuple[DecisionRow, ...]:
+    """One row per decided column path, in table order."""
+    return tuple(
+        DecisionRow(
+            table=table,
+            column=path,
+            verdict=decision.verdict.value,
+            rule=decision.rule.rule if decision.rule else "",
+            kind=decision.kind.value if decision.kind else "",
+            reason=decision.reason,
+        )
+        for table, decisions in sorted(classification.tables.items())
+        for path, decision in decisions.items()
+    )
+
+
+def reference_rows(
+    source: Sequence[ReferenceMeasure], output: Sequence[ReferenceMeasure], broken: Sequence[str] = ()
+) -> tuple[ReferenceRow, ...]:
+    """Source beside output per foreign key; `broken` names those that do not hold. A key measured once only is left out."""
+    after = {measure.name: measure for measure in output}
+    return tuple(
+        ReferenceRow(
+            reference=m.name,
+            source_orphan_rate=m.orphan_rate,
+            output_orphan_rate=after[m.name].orphan_rate,
+            source_matched=m.matched_parents,
+            output_matched=after[m.name].matched_parents,
+            source_max=m.rows_per_parent_max,
+            output_max=after[m.name].rows_per_parent_max,
+            held=m.name not in broken,
+        )
+        for m in source
+        if m.name in after
+    )
+
+
+def render_report_json(report: RunReport) -> str:
+    """The machine-readable twin of the page, `report.json`: the same fields under the same names."""
+    return json.dumps(_plain(report), indent=1, sort_keys=True, ensure_ascii=False) + "\n"
+
+
+def _plain(value: Any) -> Any:
+    match value:
+        case StrEnum():
+            return value.value
+        case Mapping():
+            return {str(_plain(key)): _plain(item) for key, item in value.items()}
+        case tuple() | list():
+            return [_plain(item) for item in value]
+        case None | bool() | int() | float() | str():
+            return value
+        case _ if dataclasses.is_dataclass(value) and not isinstance(value, type):
+            return {one.name: _plain(getattr(value, one.name)) for one in dataclasses.fields(value)}
+        case _:
+            raise TypeError(f"a report holds no {type(value).__name__}")

@@ -1,0 +1,81 @@
+"""The report as one self-contained HTML page: styles and plots inside, no script, nothing fetched."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from wardlake.model.evidence import ColumnEvidence
+from wardlake.publish.report import DecisionRow, RunOutcome, RunReport
+from wardlake.publish.report_plots import recall_plot, timing_plot
+
+_LEAST = 0.0001
+_HEADLINES = {
+    RunOutcome.PUBLISHED: "Published",
+    RunOutcome.HALTED: "Halted before any output",
+    RunOutcome.QUARANTINED: "Quarantined: not published",
+    RunOutcome.FAILED: "Failed: not published",
+}
+
+
+def render_report(report: RunReport) -> str:
+    """The page of one run. Names of tables and columns come from the source and are escaped like any text."""
+    environment = Environment(
+        loader=PackageLoader("wardlake.publish", "templates"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters["count"] = lambda number: f"{number:,}".replace(",", "\u202f")
+    environment.filters["share"] = _share
+    return environment.get_template("report.html.j2").render(
+        report=report,
+        headline=_HEADLINES[report.outcome],
+        decisions=_by_table(report.decisions),
+        verdicts=Counter(row.verdict or "undecided" for row in report.decisions),
+        evidence=_telling(report.evidence),
+        findings=[finding for finding in report.findings if finding.severity == "finding"],
+        notices=[finding for finding in report.findings if finding.severity != "finding"],
+        recall=recall_plot(report.recalls),
+        timing=timing_plot(report.steps),
+        rows_in=sum(table.rows_in for table in report.tables),
+        rows_out=sum(table.rows_out for table in report.tables),
+    )
+
+
+def _by_table(rows: Sequence[DecisionRow]) -> dict[str, list[DecisionRow]]:
+    tables: dict[str, list[DecisionRow]] = {}
+    for row in rows:
+        tables.setdefault(row.table, []).append(row)
+    return tables
+
+
+def _telling(evidence: Sequence[ColumnEvidence]) -> list[dict[str, Any]]:
+    """The columns whose content or name speaks for an identifier, strongest first."""
+    told = [
+        {
+            "column": f"{one.table}.{one.path}",
+            "type": one.type,
+            "rows": one.rows,
+            "content": sorted(((kind.value, rate) for kind, rate in one.content.items() if rate > 0), key=lambda x: -x[1]),
+            "names": [kind.value for kind in one.names],
+            "shapes": one.shapes[:3],
+            "sampled": one.sampled,
+        }
+        for one in evidence
+        if one.names or any(rate > 0 for rate in one.content.values())
+    ]
+    return sorted(told, key=lambda one: (-max((rate for _, rate in one["content"]), default=0.0), one["column"]))
+
+
+def _share(rate: float) -> str:
+    """A rate as a percentage that never rounds something to nothing or almost all to all."""
+    if 0 < rate < _LEAST:
+        return "< 0.01 %"
+    if 1 - _LEAST < rate < 1:
+        return "> 99.99 %"
+    return f"{rate * 100:.4g} %"
