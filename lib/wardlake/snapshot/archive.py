@@ -1,0 +1,57 @@
+"""Study snapshots: manifest and table versions in the object store, locked on every put."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+
+from wardlake.model.snapshots import SnapshotManifest, TableSnapshot
+from wardlake.model.zones import LakeLayout
+from wardlake.ports.objects import Lock, ObjectMissing, Objects
+from wardlake.ports.tables import Tables
+from wardlake.snapshot.manifest import manifest_path
+
+_LOG_FILE = re.compile(r"^(\d{20})(?:\..*)?\.(?:json|parquet)$")
+
+
+def archive_prefix(manifest: SnapshotManifest) -> str:
+    return f"snapshots/{manifest.source}/{manifest.run_id}"
+
+
+def archive_snapshot(
+    manifest: SnapshotManifest, *, tables: Tables, layout: LakeLayout, objects: Objects, retention: timedelta
+) -> None:
+    """Put manifest, wrapped secret, data files and Delta logs under a lock; what is there already is left alone.
+
+    The manifest goes last: an archive that has one is whole.
+    """
+    lock = Lock(until=datetime.fromisoformat(manifest.taken_at) + retention)
+    prefix = archive_prefix(manifest)
+    for table in manifest.tables:
+        for path, name in archived_files(table, tables):
+            _put_once(objects, f"{prefix}/tables/{table.name}/{name}", path, tables, lock)
+    home = manifest_path(layout, manifest.source, manifest.run_id)
+    _put_once(objects, f"{prefix}/secret.json", home.replace("manifest.json", "secret.json"), tables, lock)
+    _put_once(objects, f"{prefix}/manifest.json", home, tables, lock)
+
+
+def archived_files(table: TableSnapshot, tables: Tables) -> Iterator[tuple[str, str]]:
+    """Where each file of the table's version lies, with its name below the table."""
+    for file in tables.data_files(table.path, table.version):
+        yield file.path, file.path.removeprefix(f"{table.path}/")
+    for name in tables.list_folder(f"{table.path}/_delta_log"):
+        match = _LOG_FILE.match(name)
+        if match and int(match.group(1)) <= table.version:
+            yield f"{table.path}/_delta_log/{name}", f"_delta_log/{name}"
+
+
+def _put_once(objects: Objects, key: str, path: str, tables: Tables, lock: Lock) -> None:
+    """A repeated run adds no second locked version of what is there."""
+    with tables.local_copy(path) as local:
+        try:
+            if objects.info(key).size == local.stat().st_size:
+                return
+        except ObjectMissing:
+            pass
+        objects.put_file(key, local, lock=lock)

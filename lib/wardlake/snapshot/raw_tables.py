@@ -1,0 +1,93 @@
+"""Writes one source table as a raw Delta table, checked and hashed in the pass that writes it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import pyspark.sql.functions as F
+from py4j.protocol import Py4JError  # type: ignore[import-untyped]
+from pyspark.errors import PySparkException
+from pyspark.sql import Observation
+from pyspark.sql.types import StructField, StructType
+
+from wardlake.audit.content_hash import hash_row, sum_hashes
+from wardlake.model.errors import ContractBroken
+from wardlake.model.sources import TableSpec
+from wardlake.ports.sources import OpenSource, RawTable
+from wardlake.ports.tables import Tables
+from wardlake.snapshot.contracts import declared_columns, findings, measures
+from wardlake.snapshot.typed_columns import TypedTable, require_columns, type_texts, type_values
+
+# A kept snapshot may be read years later: Delta must never tidy its log away.
+KEEP_LOG = {"delta.logRetentionDuration": "interval 36500 days", "delta.enableExpiredLogCleanup": "false"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Written:
+    """A raw table as written: its version, count and row sum, and what was odd but kept."""
+
+    version: int
+    row_count: int
+    row_sum: str
+    schema: str
+    warnings: tuple[str, ...]
+
+
+def write_raw_table(table: TableSpec, path: str, *, source: OpenSource, tables: Tables) -> Written:
+    """Read, check, hash and write one table in one pass; raises `ContractBroken` naming columns, never values."""
+    try:
+        raw = source.read(table)
+        typed = type_table(table, raw)
+        checks, content = Observation(), Observation()
+        checked = typed.rows.observe(checks, F.count(F.lit(1)).alias("rows"), *measures(table, typed, raw.faults))
+        kept = checked.select(*typed.columns)
+        schema = allow_nulls(kept.schema)
+        hashed = kept.observe(content, F.count(F.lit(1)).alias("rows"), sum_hashes(hash_row(schema)).alias("sum"))
+    except (PySparkException, Py4JError):
+        raise ContractBroken("The table cannot be read at the source.", which=[table.name]) from None
+    version = tables.replace(path, hashed, properties=KEEP_LOG)
+    warnings = judge_table(table, checks.get, source)
+    return Written(
+        version=version,
+        row_count=int(content.get["rows"]),
+        row_sum=str(content.get["sum"]),
+        schema=schema.json(),
+        warnings=warnings,
+    )
+
+
+def allow_nulls(schema: StructType) -> StructType:
+    """The schema with every top-level column nullable, as Delta stores it; the hash of a row depends on it."""
+    return StructType([StructField(field.name, field.dataType) for field in schema.fields])
+
+
+def type_table(table: TableSpec, raw: RawTable) -> TypedTable:
+    """The source's columns as declared; raises `ContractBroken` for missing columns and changed types."""
+    present = [name for name in raw.rows.columns if name not in raw.inner]
+    require_columns(table.name, present, declared_columns(table))
+    if raw.texts:
+        return type_texts(raw.rows, table.types, raw.inner)
+    return type_values(table.name, raw.rows, table.types)
+
+
+def judge_table(table: TableSpec, measured: Mapping[str, Any], source: OpenSource) -> tuple[str, ...]:
+    """Refuse what broke a rule; what is merely odd comes back as warnings."""
+    broken: list[str] = []
+    warnings: list[str] = []
+    for finding in findings(measured):
+        words = finding.words(table.name)
+        if finding.rule == "odd":
+            warnings.append(words)
+        elif finding.rule != "fault":
+            broken.append(words)
+        elif place := source.confirm(table, finding.name):
+            broken.append(f"{table.name}: {finding.rows} rows are damaged, {place}")
+    if broken:
+        raise ContractBroken(
+            "The source does not keep its contract.",
+            which=broken,
+            next_step="Mend or export the source again; nothing of this run is kept.",
+        )
+    return tuple(warnings)

@@ -1,0 +1,54 @@
+"""The end of snapshots: operational ones are erased in their time, locked ones are not."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+from wardlake.model.errors import NotAllowed
+from wardlake.model.snapshots import SnapshotManifest
+from wardlake.model.sources import RetentionClass
+from wardlake.model.zones import LakeLayout
+from wardlake.ports.tables import Tables
+from wardlake.snapshot.manifest import list_manifests, read_manifest
+
+
+def expire_snapshot(manifest: SnapshotManifest, *, tables: Tables, layout: LakeLayout) -> None:
+    """Erase an operational snapshot: manifest first, so that a killed erasure leaves no manifest without its tables."""
+    if RetentionClass(manifest.retention) is not RetentionClass.OPERATIONAL:
+        raise NotAllowed(
+            f"Snapshot run {manifest.run_id} is kept under a legal basis: {manifest.legal_basis}.",
+            which=[manifest.source],
+            next_step="Wait until the lock has run out; new uses leave the person out.",
+        )
+    tables.delete_folder(f"{layout.snapshots(manifest.source)}/{manifest.run_id}")
+    tables.delete_folder(layout.raw_snapshot(manifest.source, manifest.run_id))
+
+
+def expire_snapshots(source: str, *, keep: Collection[str], tables: Tables, layout: LakeLayout) -> tuple[str, ...]:
+    """Erase every operational snapshot whose run is not in `keep`; returns the runs erased."""
+    expired = [
+        manifest
+        for manifest in list_manifests(tables, layout, source)
+        if manifest.run_id not in keep and RetentionClass(manifest.retention) is RetentionClass.OPERATIONAL
+    ]
+    for manifest in expired:
+        expire_snapshot(manifest, tables=tables, layout=layout)
+    return tuple(manifest.run_id for manifest in expired)
+
+
+def remove_leftovers(source: str, *, running: Collection[str], tables: Tables, layout: LakeLayout) -> tuple[str, ...]:
+    """Erase raw folders of runs that never finished and do not run now; returns the runs."""
+    raw = layout.raw_snapshot(source, "").rstrip("/")
+    begun = {*tables.list_folder(raw), *tables.list_folder(layout.snapshots(source))} - set(running)
+    left = sorted(run for run in begun if read_manifest(tables, layout, source, run) is None)
+    for run in left:
+        tables.delete_folder(layout.raw_snapshot(source, run))
+        tables.delete_folder(f"{layout.snapshots(source)}/{run}")
+    return tuple(left)
+
+
+def vacuum_snapshots(source: str, *, tables: Tables, layout: LakeLayout) -> None:
+    """Remove files that no kept manifest names; the versions that manifests name stay whole."""
+    for manifest in list_manifests(tables, layout, source):
+        for table in manifest.tables:
+            tables.vacuum(table.path, keep_versions=(table.version,))
