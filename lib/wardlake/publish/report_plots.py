@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
@@ -13,7 +14,7 @@ LABEL_WIDTH = 190
 PLOT_WIDTH = 420
 ROW_HEIGHT = 26
 _TICKS = 5
-_WIDEST_START = 0.98
+_WIDEST_START = 0.99
 _MARGIN = 0.01
 
 Mark = TypeVar("Mark")
@@ -59,7 +60,7 @@ class Plot(Generic[Mark]):
 def recall_plot(recalls: Sequence[CanaryRecall]) -> Plot[RecallMark]:
     """One row per kind of canary, on an axis that starts below everything shown and ends at all found."""
     shown = [min(r.lower_bound, r.floor, _found(r)) for r in recalls]
-    start = max(0.0, min([*shown, _WIDEST_START]) - _MARGIN)
+    start = max(0.0, math.floor((min([*shown, _WIDEST_START]) - _MARGIN) * 20) / 20)  # a multiple of 0.05: round ticks
 
     def at(rate: float) -> float:
         return round(LABEL_WIDTH + PLOT_WIDTH * (rate - start) / (1.0 - start), 1)
@@ -78,8 +79,8 @@ def recall_plot(recalls: Sequence[CanaryRecall]) -> Plot[RecallMark]:
         for number, recall in enumerate(recalls)
     )
     steps = [start + (1.0 - start) * i / _TICKS for i in range(_TICKS + 1)]
-    ticks = tuple(Tick(at(step), f"{step:.3f}") for step in steps)
-    return Plot(LABEL_WIDTH + PLOT_WIDTH + 300, _row(len(recalls)) + 18, marks, ticks)
+    ticks = tuple(Tick(at(step), f"{step:.2f}") for step in steps)
+    return Plot(LABEL_WIDTH + PLOT_WIDTH + 360, _row(len(recalls)) + 18, marks, ticks)
 
 
 def timing_plot(steps: Sequence[StepTiming]) -> Plot[Bar]:
