@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 
 from wardlake.detect.counting import CellCounts
 from wardlake.detect.matching import Matcher
+from wardlake.detect.names import NAME_CELL
+from wardlake.detect.patterns import BARE
 from wardlake.detect.scan import scan_table
 from wardlake.detect.storage import StorageOptions
 from wardlake.model.errors import IdentifiersFound
@@ -23,7 +25,7 @@ from wardlake.publish.recall import measure_known_recall, measure_recall
 from wardlake.publish.residue_policy import ResiduePolicy
 from wardlake.publish.residue_verdict import (
     FINDING,
-    Sift,
+    Limits,
     decision_for,
     judge_column,
     judge_links,
@@ -31,15 +33,16 @@ from wardlake.publish.residue_verdict import (
 )
 
 _UNDECIDED = Decision(verdict=Verdict.SAFE)
-_BARE = "bare"  # numbers without context: judged by the share of a column's cells, so no canary counts by them alone
+# Judged by the share of a column's cells, so no canary counts as found by these alone
+_BY_RATE = frozenset({BARE, NAME_CELL})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ScanMeans:
-    """What a scan looks with: the detectors, the gate's own way of weighing their hits, the policy and the storage."""
+    """What a scan looks with: the detectors, the gate's own limits for their hits, the policy and the storage."""
 
     matchers: Sequence[Matcher]
-    sift: Sift
+    limits: Limits
     policy: ResiduePolicy
     storage: StorageOptions | None = None
 
@@ -139,7 +142,7 @@ def measure_scan(
     """Recall of the detectors and of the known-value match, on canaries of this run."""
     floors = means.policy.recall
     enforced = set(floors.structured) | ({IdentifierKind.PERSON_NAME} if releases_text(classification) else set())
-    deciding = [matcher for matcher in means.matchers if matcher.name != _BARE]
+    deciding = [matcher for matcher in means.matchers if matcher.name not in _BY_RATE]
     canaries = draw_canaries(run_id, canary_kinds(), per_kind=floors.canaries_per_kind)
     recall = measure_recall(tables.spark, deciding, canaries, floors=floors, enforced=enforced)
     if known is None:
@@ -170,7 +173,7 @@ def judge_residue(
         decisions = classification.tables.get(table, {})
         for column in columns:
             decision = decision_for(column.path, decisions) or _UNDECIDED
-            said += judge_column(table, column, decision, sift=means.sift, chance=chance, policy=means.policy)
+            said += judge_column(table, column, decision, limits=means.limits, chance=chance, policy=means.policy)
     said += judge_links(counts.links, classification.tables, means.policy)
     columns_of = [(table, column) for table, columns in counts.cells.items() for column in columns]
     return ResidueReport(

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from scipy.stats import poisson
 
 from wardlake.detect.counting import CellCounts, Hit
+from wardlake.detect.limits import Limit, speaking_hits
+from wardlake.detect.patterns import BARE
 from wardlake.model.evidence import Finding
 from wardlake.model.treatments import (
     Age,
@@ -33,8 +35,7 @@ from wardlake.publish.known_values_policy import surrogate_kind
 from wardlake.publish.linkage import LinkCounts
 from wardlake.publish.residue_policy import ChanceLimits, ResiduePolicy
 
-# Which hits of a column say something: the gate's own thresholds decide, for the source and for the output alike.
-Sift = Callable[[CellCounts], Mapping[Hit, int]]
+Limits = Mapping[Hit, Limit]  # the gate's own, for the source and for the output alike
 
 FINDING, NOTICE = "finding", "notice"
 KNOWN_VALUE, KNOWN_NAME, KNOWN_DIGITS = "known-value", "known-name", "known-digits"
@@ -94,7 +95,7 @@ def judge_column(
     counts: CellCounts,
     decision: Decision,
     *,
-    sift: Sift,
+    limits: Limits,
     chance: Mapping[IdentifierKind, float],
     policy: ResiduePolicy,
 ) -> Iterator[Finding]:
@@ -105,13 +106,18 @@ def judge_column(
             yield _finding(table, counts, kind, "blocked", counts.rows - counts.nulls)
         return
     designed = kinds_by_design(decision)
-    for (matcher, kind), cells in sift(counts).items():
-        if matcher not in _KNOWN and kind not in designed:
+    for (matcher, kind), cells in speaking_hits(counts, limits).items():
+        if matcher not in _KNOWN and kind not in designed and not _keeps_form(decision, matcher, kind):
             yield _finding(table, counts, kind, matcher, cells)
     for hit, cells in counts.hits.items():
         if hit[0] in _KNOWN:
             severity = _known_severity(counts, hit, decision, chance, policy)
             yield _finding(table, counts, hit[1], hit[0], cells, severity=severity)
+
+
+def _keeps_form(decision: Decision, matcher: str, kind: IdentifierKind) -> bool:
+    """A token of a number has as many digits as the number: its bare form is by design, its separators would not be."""
+    return matcher == BARE and isinstance(decision.rule, Token) and kind is decision.kind
 
 
 def _finding(

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from wardlake.detect.counting import CellCounts, Hit
-from wardlake.detect.patterns import parse_patterns
+from tests.detection_rules import evidence_rules, matchers
+
 from wardlake.model.treatments import (
     Classification,
     DateShift,
@@ -106,12 +106,5 @@ CLEAN_VISITS = [
 ]
 
 
-def deciding_hits(counts: CellCounts) -> Mapping[Hit, int]:
-    """Every hit of a pattern decides; numbers without context do not."""
-    return {hit: cells for hit, cells in counts.hits.items() if hit[0] in {"pattern", "type"}}
-
-
 def scan_means() -> ScanMeans:
-    document, wrong = read_yaml(ROOT / "conf/detection/patterns.yaml", "patterns.yaml")
-    assert not wrong
-    return ScanMeans(matchers=parse_patterns(document).matchers(), sift=deciding_hits, policy=residue_policy())
+    return ScanMeans(matchers=matchers(), limits=evidence_rules().limits, policy=residue_policy())

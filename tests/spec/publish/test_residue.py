@@ -193,7 +193,7 @@ def test_a_published_dataset_is_scanned_again_with_the_values_kept(
 def judge(counts: CellCounts, decision: Decision, chance: float = 0.0) -> set[tuple[str, str]]:
     from wardlake.publish.residue_verdict import judge_column
 
-    said = judge_column("t", counts, decision, sift=MEANS.sift, chance={Kind.SSN: chance}, policy=MEANS.policy)
+    said = judge_column("t", counts, decision, limits=MEANS.limits, chance={Kind.SSN: chance}, policy=MEANS.policy)
     return {(f.detector, f.severity) for f in said}
 
 
