@@ -59,12 +59,25 @@ def test_rare_shapes_are_not_shown() -> None:
 @pytest.mark.parametrize(
     ("name", "kind"),
     [
-        ("SSN", Kind.SSN), ("patientSsn", Kind.SSN), ("BIRTH_DATE", Kind.DATE), ("BIRTHDATE", Kind.DATE), ("syntymäaika", Kind.DATE),
-        ("fecha_nacimiento", Kind.DATE), ("Nachname", Kind.PERSON_NAME), ("prénom", Kind.PERSON_NAME), ("sukunimi", Kind.PERSON_NAME),
-        ("cognome", Kind.PERSON_NAME), ("voornaam", Kind.PERSON_NAME), ("endereço", Kind.STREET_ADDRESS), ("address.postalCode", Kind.ZIP),
-        ("payload$.contacts[].telefono", Kind.PHONE), ("Id", Kind.UNIQUE_CODE), ("LAT", Kind.COORDINATE), ("henkilötunnus", Kind.SSN),
+        ("SSN", Kind.SSN),
+        ("patientSsn", Kind.SSN),
+        ("BIRTH_DATE", Kind.DATE),
+        ("BIRTHDATE", Kind.DATE),
+        ("syntymäaika", Kind.DATE),
+        ("fecha_nacimiento", Kind.DATE),
+        ("Nachname", Kind.PERSON_NAME),
+        ("prénom", Kind.PERSON_NAME),
+        ("sukunimi", Kind.PERSON_NAME),
+        ("cognome", Kind.PERSON_NAME),
+        ("voornaam", Kind.PERSON_NAME),
+        ("endereço", Kind.STREET_ADDRESS),
+        ("address.postalCode", Kind.ZIP),
+        ("payload$.contacts[].telefono", Kind.PHONE),
+        ("Id", Kind.UNIQUE_CODE),
+        ("LAT", Kind.COORDINATE),
+        ("henkilötunnus", Kind.SSN),
     ],
-)  # fmt: skip
+)
 def test_names_speak_in_eight_languages(name: str, kind: Kind) -> None:
     assert kind in kinds_of_name(name, RULES.names)
 
