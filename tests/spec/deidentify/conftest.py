@@ -2,13 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import fields
+from datetime import date
+from pathlib import Path
 from typing import Any
 
 import pytest
-from pyspark.sql import Column, SparkSession
+from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql.types import DataType
+
+from wardlake.deidentify.reference_data import ReferenceData
+from wardlake.deidentify.surrogate_lists import SurrogateLists, parse_lists
+from wardlake.deidentify.tables import deidentify_table
+from wardlake.model.sources import TableSpec
+from wardlake.model.treatments import Decision, IdentifierKind, TokenMode, Verdict
+from wardlake.model.treatments import Rule as Treatment
+from wardlake.ports.keys import Key
+from wardlake.tokens.keyring import KeyRing
+from wardlake.tokens.source import TokenSource
+
+CONF = Path(__file__).parents[3] / "conf"
+SAFE, BLOCKED = Decision(verdict=Verdict.SAFE), Decision(verdict=Verdict.BLOCKED)
+DOMAINS = ("patient", "provider", "city", "charge")
 
 Rule = Callable[[Column, DataType], Column]
 Apply = Callable[[str, Sequence[Any], Rule], list[Any]]
@@ -28,3 +45,44 @@ def apply_to(spark: SparkSession) -> Apply:
         return [row.v for row in out.select("n", shown.alias("v")).orderBy("n").collect()]
 
     return apply
+
+
+def sensitive(rule: Treatment, kind: IdentifierKind | None = None) -> Decision:
+    return Decision(verdict=Verdict.SENSITIVE, rule=rule, kind=kind)
+
+
+def ring_of(seed: int) -> KeyRing:
+    keys = {domain: Key(f"dev/{domain}", 1, bytes([seed, place]) * 16) for place, domain in enumerate(DOMAINS)}
+    return KeyRing(purpose="dev", keys=keys)
+
+
+@pytest.fixture(scope="session")
+def ring() -> KeyRing:
+    return ring_of(7)
+
+
+@pytest.fixture(scope="session")
+def lists() -> SurrogateLists:
+    return parse_lists({f.name: (CONF / "surrogates" / f"{f.name}.txt").read_text() for f in fields(SurrogateLists)})
+
+
+@pytest.fixture(scope="session")
+def references(lists: SurrogateLists) -> ReferenceData:
+    return ReferenceData(zip3_allowed=frozenset({"197"}), surrogates=lists, password_hash="H")
+
+
+@pytest.fixture(scope="session")
+def deidentify(ring: KeyRing, references: ReferenceData) -> Callable[..., DataFrame]:
+    """`deidentify(df, decisions)` with a key of the tests; `patient` names the patient's column, default `id`."""
+
+    def run(df: DataFrame, decisions: Mapping[str, Decision], *, patient: str = "id", seed: int = 7) -> DataFrame:
+        return deidentify_table(
+            df,
+            table=TableSpec(name="visits", patient=patient),
+            decisions=decisions,
+            tokens=TokenSource(mode=TokenMode.KEYED, ring=ring if seed == 7 else ring_of(seed)),
+            references=references,
+            as_of=date(2026, 6, 1),
+        )
+
+    return run
