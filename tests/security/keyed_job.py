@@ -57,6 +57,7 @@ def session(seen: Path) -> SparkSession:
         "spark.eventLog.compress": "false",
         "spark.local.dir": str(seen / "local"),
         "spark.driver.memory": "1000m",
+        "spark.sql.debug.maxToStringFields": "5000",
         "spark.sql.shuffle.partitions": "2",
         "spark.shuffle.compress": "false",
         "spark.broadcast.compress": "false",
@@ -83,11 +84,11 @@ def use_data(spark: SparkSession, seen: Path, ring: KeyRing, keys: SealedKeyFile
         TokenRequest(column="formatted", domain="provider", data_type=StringType(), keep_format=True),
     ]
     plans = []
-    for mode in (TokenMode.KEYED, TokenMode.RANDOM):
-        for request in requests:
+    for mode, some in ((TokenMode.KEYED, requests), (TokenMode.RANDOM, requests[:1])):
+        for request in some[:1] + some[3:]:
             found = [Identifiers(rows=rows.select(request.column), keep_format=request.keep_format)]
             update_mapping(mappings, keys, ring, request.domain, found, mode=mode, run_id="run-1")
-        out = tokenise(rows, requests, TokenSource(mode=mode, ring=ring, mappings=mappings))
+        out = tokenise(rows, some, TokenSource(mode=mode, ring=ring, mappings=mappings))
         out.write.format("delta").mode("overwrite").save(str(seen / f"out-{mode}"))
         plans += plan_texts(out)
         shutil.move(seen / "lake", seen / f"lake-{mode}")

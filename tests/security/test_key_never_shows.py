@@ -94,7 +94,7 @@ def run_job(folder: Path, how: str) -> tuple[Path, dict[str, bytes]]:
             env=environment,
             cwd=ROOT,
             check=True,
-            timeout=400,
+            timeout=550,
         )
     return seen, secrets_of_the_job(keys, seen)
 
@@ -106,7 +106,7 @@ def job(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, bytes
 
 def test_no_key_shows_anywhere(job: tuple[Path, dict[str, bytes]]) -> None:
     seen, secrets = job
-    assert sum(name.startswith("data key") for name in secrets) >= 4
+    assert sum(name.startswith("data key") for name in secrets) >= 3
     assert found_in(seen, secrets) == set()
 
 

@@ -122,7 +122,7 @@ def permute_decimal(value: Column, data_type: DecimalType, *, pad: Column) -> Co
         return F.when(value >= 0, joined(state)).when(is_zero, of_zero).otherwise(joined(state, "-"))
 
     # as text: Spark negates and divides decimals to 34 digits only
-    text = F.lpad(F.ltrim(value.cast("string"), F.lit("-")), data_type.precision, "0")
+    text = F.lpad(F.replace(value.cast("string"), F.lit("-"), F.lit("")), data_type.precision, "0")
     start = F.struct(
         F.left(text, F.lit(high_digits)).cast(half).alias("a"), F.right(text, F.lit(low_digits)).cast(half).alias("b")
     )
