@@ -25,7 +25,7 @@ from wardlake.publish.recall import measure_known_recall, measure_recall
 from wardlake.publish.residue_policy import ResiduePolicy
 from wardlake.publish.residue_verdict import (
     FINDING,
-    Limits,
+    Sift,
     decision_for,
     judge_column,
     judge_links,
@@ -39,10 +39,10 @@ _BY_RATE = frozenset({BARE, NAME_CELL})
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ScanMeans:
-    """What a scan looks with: the detectors, the gate's own limits for their hits, the policy and the storage."""
+    """What a scan looks with: the detectors, the gate's own way of weighing their hits, the policy and the storage."""
 
     matchers: Sequence[Matcher]
-    limits: Limits
+    sift: Sift
     policy: ResiduePolicy
     storage: StorageOptions | None = None
 
@@ -173,7 +173,7 @@ def judge_residue(
         decisions = classification.tables.get(table, {})
         for column in columns:
             decision = decision_for(column.path, decisions) or _UNDECIDED
-            said += judge_column(table, column, decision, limits=means.limits, chance=chance, policy=means.policy)
+            said += judge_column(table, column, decision, sift=means.sift, chance=chance, policy=means.policy)
     said += judge_links(counts.links, classification.tables, means.policy)
     columns_of = [(table, column) for table, columns in counts.cells.items() for column in columns]
     return ResidueReport(

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 from scipy.stats import poisson
 
 from wardlake.detect.counting import CellCounts, Hit
-from wardlake.detect.limits import Limit, speaking_hits
 from wardlake.detect.patterns import BARE
 from wardlake.model.evidence import Finding
 from wardlake.model.treatments import (
@@ -35,7 +34,8 @@ from wardlake.publish.known_values_policy import surrogate_kind
 from wardlake.publish.linkage import LinkCounts
 from wardlake.publish.residue_policy import ChanceLimits, ResiduePolicy
 
-Limits = Mapping[Hit, Limit]  # the gate's own, for the source and for the output alike
+# Which hits of a column say something: `speaking_hits` under the gate's own limits, for the source and the output alike.
+Sift = Callable[[CellCounts], Mapping[Hit, int]]
 
 FINDING, NOTICE = "finding", "notice"
 KNOWN_VALUE, KNOWN_NAME, KNOWN_DIGITS = "known-value", "known-name", "known-digits"
@@ -95,7 +95,7 @@ def judge_column(
     counts: CellCounts,
     decision: Decision,
     *,
-    limits: Limits,
+    sift: Sift,
     chance: Mapping[IdentifierKind, float],
     policy: ResiduePolicy,
 ) -> Iterator[Finding]:
@@ -106,7 +106,7 @@ def judge_column(
             yield _finding(table, counts, kind, "blocked", counts.rows - counts.nulls)
         return
     designed = kinds_by_design(decision)
-    for (matcher, kind), cells in speaking_hits(counts, limits).items():
+    for (matcher, kind), cells in sift(counts).items():
         if matcher not in _KNOWN and kind not in designed and not _keeps_form(decision, matcher, kind):
             yield _finding(table, counts, kind, matcher, cells)
     for hit, cells in counts.hits.items():
@@ -138,18 +138,21 @@ def _known_severity(
         return NOTICE  # a single common name
     distinct = counts.distinct_hits.get(hit, counts.hits[hit])
     if isinstance(decision.rule, Surrogate):
-        return _surrogate_severity(decision.rule, kind, distinct, counts, policy)
+        own = surrogate_kind(decision.rule.kind) or decision.kind
+        return _surrogate_severity(own, kind, distinct, counts, policy)
     if matcher == KNOWN_DIGITS:
         accidents = counts.distinct_estimate * chance.get(kind, 0.0)
         return FINDING if is_no_accident(distinct, accidents, policy.chance) else NOTICE
     return FINDING
 
 
-def _surrogate_severity(rule: Surrogate, kind: IdentifierKind, distinct: int, counts: CellCounts, policy: ResiduePolicy) -> str:
+def _surrogate_severity(
+    own: IdentifierKind | None, kind: IdentifierKind, distinct: int, counts: CellCounts, policy: ResiduePolicy
+) -> str:
     """A surrogate may equal a value of the source now and then; a column of them may not."""
     if kind is IdentifierKind.PERSON_NAME:
         return NOTICE  # full names of persons are judged by row, with what stands beside them
-    if kind is not surrogate_kind(rule.kind):
+    if kind is not own:
         return FINDING
     allowed = max(1.0, policy.surrogates.most_equal * counts.distinct_estimate)
     return FINDING if distinct > allowed else NOTICE

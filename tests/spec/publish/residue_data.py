@@ -7,6 +7,8 @@ from pathlib import Path
 
 from tests.detection_rules import evidence_rules, matchers
 
+from wardlake.detect.counting import CellCounts, Hit
+from wardlake.detect.limits import speaking_hits
 from wardlake.model.treatments import (
     Classification,
     DateShift,
@@ -29,6 +31,7 @@ from wardlake.settings.yaml_lines import read_yaml
 
 ROOT = Path(__file__).parents[3]
 KEY = bytes(range(32))
+LIMITS = evidence_rules().content
 
 
 def residue_policy() -> ResiduePolicy:
@@ -106,5 +109,10 @@ CLEAN_VISITS = [
 ]
 
 
+def by_limits(counts: CellCounts) -> Mapping[Hit, int]:
+    """The gate's own limits."""
+    return speaking_hits(counts, LIMITS)
+
+
 def scan_means() -> ScanMeans:
-    return ScanMeans(matchers=matchers(), limits=evidence_rules().limits, policy=residue_policy())
+    return ScanMeans(matchers=matchers(), sift=by_limits, policy=residue_policy())

@@ -32,6 +32,7 @@ from wardlake.model.treatments import (
     FreeText,
     Profile,
     Rule,
+    Surrogate,
     SurrogateKind,
     Token,
     Verdict,
@@ -193,7 +194,7 @@ def test_a_published_dataset_is_scanned_again_with_the_values_kept(
 def judge(counts: CellCounts, decision: Decision, chance: float = 0.0) -> set[tuple[str, str]]:
     from wardlake.publish.residue_verdict import judge_column
 
-    said = judge_column("t", counts, decision, limits=MEANS.limits, chance={Kind.SSN: chance}, policy=MEANS.policy)
+    said = judge_column("t", counts, decision, sift=MEANS.sift, chance={Kind.SSN: chance}, policy=MEANS.policy)
     return {(f.detector, f.severity) for f in said}
 
 
@@ -234,6 +235,14 @@ def test_a_surrogate_may_equal_a_known_value_once_and_not_often() -> None:
     decision = surrogate(SurrogateKind.PHONE)
     assert judge(phones(1), decision) == {("known-value", "notice")}
     assert judge(phones(500), decision) == {("known-value", "finding")}
+
+
+def test_a_surrogate_of_an_organisation_may_equal_one_of_the_sources() -> None:
+    rule = Surrogate(kind=SurrogateKind.ORGANISATION, domain="organization")
+    hits = {("known-value", Kind.UNIQUE_CODE): 1}
+    one = replace(column(), hits=hits, distinct_hits=hits)
+    assert judge(one, sensitive(rule, Kind.UNIQUE_CODE)) == {("known-value", "notice")}
+    assert judge(one, sensitive(rule)) == {("known-value", "finding")}
 
 
 def test_names_are_weighed_against_exchanged_last_names() -> None:
