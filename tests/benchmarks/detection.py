@@ -106,6 +106,7 @@ def detect_ours(texts: Sequence[str]) -> Labels:
 
 
 def start_presidio() -> Detect:
+    import tldextract
     from presidio_analyzer import AnalyzerEngine, RecognizerRegistry
     from presidio_analyzer.nlp_engine import NlpEngineProvider, SpacyNlpEngine
 
@@ -117,6 +118,7 @@ def start_presidio() -> Detect:
 
             self.nlp = {"en": spacy.blank("en")}
 
+    tldextract.tldextract.TLD_EXTRACTOR = tldextract.TLDExtract(suffix_list_urls=())  # its own list: no look-up on the network
     registry = RecognizerRegistry()
     registry.load_predefined_recognizers(languages=["en"])
     model = os.environ.get("PRESIDIO_MODEL", "")

@@ -114,9 +114,11 @@ def balance_units(units: Sequence[Unit], bins: int) -> list[list[Unit]]:
 def scan_unit(unit: Unit, plan: ScanPlan) -> dict[str, Tally]:
     """Tallies by path over one unit, column by column so that one column is in memory at a time."""
     filesystem, path = open_filesystem(unit.path, plan.storage)
-    texts = [field.name for field in plan.schema.fields if isinstance(field.dataType, StringType)]
-    with pq.ParquetFile(path, filesystem=filesystem, read_dictionary=texts) as file:
-        _check_columns(unit.path, plan.schema, set(file.schema_arrow.names))
+    metadata = pq.read_metadata(path, filesystem=filesystem)
+    present = set(metadata.schema.to_arrow_schema().names)
+    _check_columns(unit.path, plan.schema, present)
+    texts = [f.name for f in plan.schema.fields if f.name in present and isinstance(f.dataType, StringType)]
+    with pq.ParquetFile(path, filesystem=filesystem, metadata=metadata, read_dictionary=texts) as file:
         groups = [g for g in range(file.num_row_groups) if g % unit.parts == unit.part]
         parts = (_scan_column(file, unit.path, group, field, plan) for group in groups for field in plan.schema.fields)
         return merge_paths(parts)

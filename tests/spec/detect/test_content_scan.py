@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 from hypothesis import given, settings
@@ -20,6 +19,7 @@ from tests.detection_rules import matchers
 from wardlake.detect.counting import CellCounts, merge_paths
 from wardlake.detect.leaves import count_leaf
 from wardlake.detect.matching import Matcher
+from wardlake.detect.patterns import Pattern, PatternMatcher
 from wardlake.detect.scan import scan_table
 from wardlake.detect.sketch import estimate_distinct, merge_sketches, sketch_texts
 from wardlake.detect.storage import StorageOptions
@@ -30,17 +30,15 @@ from wardlake.ports.tables import DataFile
 SSN = "123-45-6789"
 
 
-class Dashes:
-    """Finds Social Security numbers with dashes and nothing else."""
-
-    name = "pattern"
-
-    def match(self, values: pa.StringArray) -> dict[Kind, pa.BooleanArray]:
-        return {Kind.SSN: pc.match_substring_regex(values, r"\d{3}-\d{2}-\d{4}")}
+# Finds Social Security numbers with dashes and nothing else
+DASHES = PatternMatcher(
+    "pattern",
+    (Pattern(name="dashes", kind=Kind.SSN, matcher="pattern", expression=r"\d{3}-\d{2}-\d{4}", gate=r"\d"),),
+)
 
 
 def scan(
-    spark: SparkSession, folder: Path, *tables: pa.Table, using: Sequence[Matcher] = (Dashes(),), **options: object
+    spark: SparkSession, folder: Path, *tables: pa.Table, using: Sequence[Matcher] = (DASHES,), **options: object
 ) -> dict[str, CellCounts]:
     for number, table in enumerate(tables):
         pq.write_table(table, folder / f"part-{number}.parquet", row_group_size=3)
@@ -62,9 +60,7 @@ def test_cells_are_counted_by_kind_over_all_files(spark: SparkSession, tmp_path:
 def test_one_leaked_number_in_many_cells_is_found(spark: SparkSession, tmp_path: Path) -> None:
     cells = pa.table({"a": ["fine"] * 50_000 + [SSN] + ["fine"] * 50_000})
     pq.write_table(cells, tmp_path / "one.parquet")
-    counts = scan_table(
-        spark, [DataFile(path=str(tmp_path / "one.parquet"), size=1)], from_arrow_schema(cells.schema), [Dashes()]
-    )
+    counts = scan_table(spark, [DataFile(path=str(tmp_path / "one.parquet"), size=1)], from_arrow_schema(cells.schema), [DASHES])
     assert counts[0].hits == {("pattern", Kind.SSN): 1}
 
 
@@ -133,7 +129,7 @@ def test_json_keys_that_are_data_are_not_named(spark: SparkSession, tmp_path: Pa
 
 def test_an_empty_table_has_all_its_columns(spark: SparkSession, tmp_path: Path) -> None:
     schema = from_arrow_schema(pa.schema([("a", pa.string()), ("b", pa.struct([("c", pa.int32())]))]))
-    without_files = scan_table(spark, [], schema, [Dashes()])
+    without_files = scan_table(spark, [], schema, [DASHES])
     assert [(c.path, c.type, c.rows) for c in without_files] == [("a", "string", 0), ("b.c", "int", 0)]
     counts = scan(spark, tmp_path, pa.table({"a": pa.array([], pa.string())}))
     assert (counts["a"].rows, counts["a"].hits) == (0, {})
@@ -154,7 +150,7 @@ def test_a_sample_looks_at_rows_from_all_over_the_table(spark: SparkSession, tmp
     table = pa.table({"a": [f"v{n}" for n in range(1000)]})
     pq.write_table(table, tmp_path / "one.parquet", row_group_size=100)
     file = DataFile(path=str(tmp_path / "one.parquet"), size=1)
-    (counts,) = scan_table(spark, [file], from_arrow_schema(table.schema), [Dashes()], sample_rows=50)
+    (counts,) = scan_table(spark, [file], from_arrow_schema(table.schema), [DASHES], sample_rows=50)
     assert counts.sampled
     assert 45 <= counts.rows <= 55
 
@@ -180,7 +176,21 @@ def test_files_that_hold_none_of_the_columns_are_refused(spark: SparkSession, tm
     pq.write_table(pa.table({"col-4f2a": ["x"]}), tmp_path / "mapped.parquet")
     file = DataFile(path=str(tmp_path / "mapped.parquet"), size=1)
     with pytest.raises(ContractBroken, match="none of its table's columns"):
-        scan_table(spark, [file], from_arrow_schema(pa.schema([("a", pa.string())])), [Dashes()])
+        scan_table(spark, [file], from_arrow_schema(pa.schema([("a", pa.string())])), [DASHES])
+
+
+def test_a_column_added_later_is_null_in_older_files(spark: SparkSession, tmp_path: Path) -> None:
+    counts = scan(spark, tmp_path, pa.table({"a": ["x"], "new": [SSN]}), pa.table({"a": ["y", "z"]}))
+    assert (counts["new"].rows, counts["new"].nulls, counts["new"].hits) == (3, 2, {("pattern", Kind.SSN): 1})
+
+
+def test_a_partition_columns_value_is_scanned_from_the_path(spark: SparkSession, tmp_path: Path) -> None:
+    folder = tmp_path / "ssn=123-45-6789"
+    folder.mkdir()
+    pq.write_table(pa.table({"a": ["x", "y"]}), folder / "part.parquet")
+    schema = from_arrow_schema(pa.schema([("a", pa.string()), ("ssn", pa.string())]))
+    counts = scan_table(spark, [DataFile(path=str(folder / "part.parquet"), size=1)], schema, [DASHES])
+    assert counts[1].hits == {("pattern", Kind.SSN): 2}
 
 
 def test_rows_hidden_from_the_tables_readers_stop_the_scan(spark: SparkSession, tmp_path: Path) -> None:
@@ -192,7 +202,7 @@ def test_a_broken_file_is_named_and_shows_no_value(spark: SparkSession, tmp_path
     broken = tmp_path / "broken.parquet"
     broken.write_bytes(b"PAR1" + SSN.encode() + b"PAR1")
     with pytest.raises(ContractBroken) as error:
-        scan_table(spark, [DataFile(path=str(broken), size=9)], from_arrow_schema(pa.schema([("a", pa.string())])), [Dashes()])
+        scan_table(spark, [DataFile(path=str(broken), size=9)], from_arrow_schema(pa.schema([("a", pa.string())])), [DASHES])
     assert "broken.parquet" in str(error.value)
     assert SSN not in str(error.value)
 
@@ -221,10 +231,10 @@ def test_an_unknown_file_system_is_refused() -> None:
 def test_parts_merge_to_the_whole_in_any_order(cells: list[str | None], first: int, second: int) -> None:
     low, high = sorted((min(first, len(cells)), min(second, len(cells))))
     parts = [
-        count_leaf("a", "string", pa.array(part, pa.string()), [Dashes()], with_shapes=True)
+        count_leaf("a", "string", pa.array(part, pa.string()), [DASHES], with_shapes=True)
         for part in (cells[:low], cells[low:high], cells[high:])
     ]
-    whole = count_leaf("a", "string", pa.array(cells, pa.string()), [Dashes()], with_shapes=True)["a"]
+    whole = count_leaf("a", "string", pa.array(cells, pa.string()), [DASHES], with_shapes=True)["a"]
     for order in (parts, parts[::-1], [merge_paths(parts[:2]), parts[2]], [parts[0], merge_paths(parts[1:])]):
         merged = merge_paths(order)["a"]
         assert (merged.rows, merged.nulls, merged.hits, merged.shapes) == (whole.rows, whole.nulls, whole.hits, whole.shapes)
