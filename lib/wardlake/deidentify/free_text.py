@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import cast
 
 import pandas as pd
+import pyarrow as pa
 import re2
 from pyspark.sql import Column
 from pyspark.sql import functions as F
@@ -21,6 +22,7 @@ from pyspark.sql.types import DataType, StringType
 from wardlake.deidentify.column_types import is_text, unsuitable
 from wardlake.detect.checks import CHECKS
 from wardlake.detect.patterns import Pattern
+from wardlake.detect.texts import plain_texts
 from wardlake.model.errors import ConfigurationError
 from wardlake.model.treatments import IdentifierKind
 
@@ -71,8 +73,10 @@ def remove_from_text(text: str, vocabulary: TextVocabulary) -> str:
 
 def _search(vocabulary: TextVocabulary) -> Callable[[Column], Column]:
     def search(texts: pd.Series) -> pd.Series:
-        distinct = {text: remove_from_text(text, vocabulary) for text in texts.dropna().unique()}
-        return texts.map(distinct)
+        written = pa.array(texts.dropna().unique(), pa.string())
+        folded = plain_texts(written).to_pylist()  # full-width digits and other dashes as ASCII
+        distinct = {text: remove_from_text(plain, vocabulary) for text, plain in zip(written.to_pylist(), folded, strict=True)}
+        return pd.Series([distinct.get(text) for text in texts], dtype="object")
 
     return cast(Callable[[Column], Column], pandas_udf(search, StringType()))  # type: ignore[call-overload]
 

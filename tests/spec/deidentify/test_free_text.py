@@ -1,0 +1,137 @@
+"""Free text: empty unless released; then without its patient's identifiers, patterns and names."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import date
+from typing import Any
+
+import pytest
+from pyspark.sql import SparkSession
+from pyspark.sql import functions as F
+from pyspark.sql.types import StringType
+from tests.spec.deidentify.conftest import BLOCKED, SAFE, sensitive
+
+from wardlake.deidentify.free_text import TextVocabulary, count_removed, remove_from_text
+from wardlake.deidentify.own_identifiers import list_own_identifiers
+from wardlake.deidentify.tables import deidentify_table
+from wardlake.detect.patterns import Pattern
+from wardlake.model.errors import ConfigurationError
+from wardlake.model.sources import TableSpec
+from wardlake.model.treatments import Decision, FreeText, IdentifierKind, Surrogate, SurrogateKind, Token, TokenMode, Verdict
+from wardlake.tokens.plain import token_of
+from wardlake.tokens.source import TokenSource
+
+SSN = Pattern(
+    name="ssn",
+    kind=IdentifierKind.SSN,
+    matcher="pattern",
+    expression=r"(?:^|[^0-9])(\d{3}-\d{2}-\d{4})(?:$|[^0-9])",
+    gate=r"\d",
+)
+VOCABULARY = TextVocabulary(patterns=(SSN,), names=frozenset({"miller", "o'hara"}))
+RELEASE = sensitive(FreeText(release=True))
+
+
+def held(kind: str) -> Decision:
+    return Decision(verdict=Verdict.BLOCKED, kind=IdentifierKind(kind))
+
+
+PEOPLE = {
+    "id": sensitive(Token(domain="patient"), IdentifierKind.MRN),
+    "last": sensitive(Surrogate(kind=SurrogateKind.LAST_NAME, domain="patient", by="id"), IdentifierKind.PERSON_NAME),
+    "ssn": held("ssn"),
+    "phone": held("phone"),
+    "street": held("street_address"),
+    "born": held("date"),
+    "note": SAFE,
+}
+
+
+@pytest.fixture(scope="module")
+def cleaned(spark: SparkSession, ring: Any, references: Any) -> Any:
+    """The notes of patient MRN-4711, Ann D'Arcy-Li, cleaned; the last row belongs to nobody."""
+    people = spark.createDataFrame(
+        [("MRN-4711", "D'Arcy-Li77", "123456789", "(302) 555-7788", "12 Elm  St.", date(1980, 5, 6), None)],
+        "id string, last string, ssn string, phone string, street string, born date, note string",
+    )
+    source = TokenSource(mode=TokenMode.KEYED, ring=ring)
+    own = list_own_identifiers(people, table=TableSpec(name="people", patient="id"), decisions=PEOPLE, tokens=source)
+
+    def clean(*texts: str, patient: str | None = "MRN-4711") -> list[Any]:
+        notes = spark.createDataFrame([(n, patient, text) for n, text in enumerate(texts)], "n int, id string, note string")
+        out = deidentify_table(
+            notes,
+            table=TableSpec(name="notes", patient="id"),
+            decisions={"n": SAFE, "id": PEOPLE["id"], "note": RELEASE},
+            tokens=source,
+            references=replace(references, text_vocabulary=VOCABULARY),
+            as_of=date(2026, 6, 1),
+            own_identifiers=own,
+        )
+        return [row.note for row in out.orderBy("n").collect()]
+
+    return clean
+
+
+def test_the_patients_own_identifiers_go_in_whatever_way_they_are_written(cleaned: Any, ring: Any) -> None:
+    token = token_of(ring, "MRN-4711", StringType(), domain="patient")
+    got = cleaned(
+        "Seen MRN-4711 and mrn 4711.",
+        "Mrs D'ARCY-LI77 came, d'arcy-li's pain eased.",
+        "SSN 123-45-6789, or 123 45 6789, or 123456789.",
+        "Call 302.555.7788 or (302)555-7788!",
+        "Lives at 12 elm st., not 112 Elm St.",
+        "Born 5/6/1980, May 6, 1980, 6 May 1980, 1980-05-06, 19800506.",
+    )
+    assert got == [
+        f"Seen {token} and {token}.",
+        "Mrs [person_name] came, [person_name]'s pain eased.",
+        "SSN [ssn], or [ssn], or [ssn].",
+        "Call [phone] or ([phone]!",
+        got[4],
+        "Born [date], [date], [date], [date], [date].",
+    ]
+    assert got[4].startswith("Lives at [street_address]")
+    assert "112 Elm St" in got[4]
+
+
+def test_patterns_and_names_of_others_go_too(cleaned: Any) -> None:
+    [got] = cleaned("Her neighbour Mr Miller (987-65-4321, 987-65-4322) and Bo O'Hara; millers mill flour.")
+    assert got == "Her neighbour Mr [person_name] ([ssn], [ssn]) and Bo [person_name]; millers mill flour."
+
+
+def test_a_note_of_nobody_known_is_empty(cleaned: Any) -> None:
+    assert cleaned("Ann was here", patient="MRN-9999") == [None]
+    assert cleaned("Ann was here", patient=None) == [None]
+
+
+def test_text_without_identifiers_stays(cleaned: Any) -> None:
+    texts = ["", "BP 120/80, afebrile. \U0001f600 \u05e9\u05dc\u05d5\u05dd", "Cost $5 \\ 10 [x]"]
+    assert cleaned(*texts) == texts
+
+
+def test_unless_released_the_column_is_empty(spark: SparkSession, deidentify: Any) -> None:
+    df = spark.sql("SELECT 'p1' id, 'Ann was here' note")
+    out = deidentify(df, {"id": PEOPLE["id"], "note": sensitive(FreeText())})
+    assert out.columns == ["id", "note"]
+    assert out.first().note is None
+
+
+def test_release_without_what_it_needs_is_refused(spark: SparkSession, deidentify: Any) -> None:
+    df = spark.sql("SELECT 'p1' id, 'Ann was here' note, array('Ann') notes")
+    with pytest.raises(ConfigurationError, match="free_text"):
+        deidentify(df, {"id": PEOPLE["id"], "note": RELEASE, "notes": BLOCKED})
+
+
+def test_what_was_removed_is_counted_by_kind(spark: SparkSession) -> None:
+    text = remove_from_text("111-22-3333 and 111-22-3334, Miller", VOCABULARY)
+    row = (
+        spark.createDataFrame([(text,)], "t string")
+        .select(
+            count_removed(F.col("t"), IdentifierKind.SSN).alias("ssn"),
+            count_removed(F.col("t"), IdentifierKind.PERSON_NAME).alias("names"),
+        )
+        .first()
+    )
+    assert (row.ssn, row.names) == (2, 1)
