@@ -1,0 +1,79 @@
+"""Tables whose tokens were drawn at random: the same promises, from a mapping instead of a key."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pyspark.sql import DataFrame, SparkSession
+from tests.spec.deidentify.conftest import SAFE, sensitive
+
+from wardlake.adapters.delta_tables import DeltaTables
+from wardlake.adapters.sealed_key_file import SealedKeyFile, create_key_file
+from wardlake.deidentify.tables import deidentify_table, list_identifiers
+from wardlake.model.errors import ConfigurationError
+from wardlake.model.sources import TableSpec
+from wardlake.model.treatments import DateShift, Decision, EmbeddedTokens, Surrogate, SurrogateKind, Token, TokenMode
+from wardlake.model.zones import LakeLayout
+from wardlake.tokens.keyring import open_ring
+from wardlake.tokens.mapping import Mappings, update_mapping
+from wardlake.tokens.source import TokenSource
+
+PATIENT = sensitive(Token(domain="patient"))
+TABLE = TableSpec(name="visits", patient="id")
+NAME = sensitive(Surrogate(kind=SurrogateKind.FULL_NAME, domain="patient", by="id"))
+
+
+@pytest.fixture
+def drawn(spark: SparkSession, tmp_path: Path, references: Any) -> Any:
+    """`drawn(df, decisions)`: fill a fresh mapping from the table, then de-identify it."""
+    create_key_file(tmp_path / "keys.json", tmp_path / "master.key")
+    keys = SealedKeyFile(tmp_path / "keys.json", tmp_path / "master.key")
+    keys.create("dev/patient")
+    keys.create_wrapping_key("dev/mapping")
+    ring = open_ring(keys, "dev", ["patient"])
+
+    def run(df: DataFrame, decisions: Mapping[str, Decision], lake: str = "lake") -> DataFrame:
+        layout = LakeLayout(str(tmp_path / lake))
+        mappings = Mappings(tables=DeltaTables(spark), layout=layout, purpose="dev")
+        found = list_identifiers(df, table=TABLE, decisions=decisions, mode=TokenMode.RANDOM, references=references)
+        for domain, identifiers in found.items():
+            update_mapping(mappings, keys, ring, domain, identifiers, mode=TokenMode.RANDOM, run_id="run-1")
+        return deidentify_table(
+            df,
+            table=TABLE,
+            decisions=decisions,
+            tokens=TokenSource(mode=TokenMode.RANDOM, ring=ring, mappings=mappings),
+            references=references,
+            as_of=date(2026, 6, 1),
+        )
+
+    return run
+
+
+def test_one_identifier_is_one_token_and_one_person_in_columns_urls_and_documents(spark: SparkSession, drawn: Any) -> None:
+    df = spark.sql(
+        """SELECT concat('p', id) id, id n, concat('/', 'p', id, '/scan.png') url, concat('{"mrn":"p', id, '"}') doc, 'Ann' name,
+           DATE '2024-01-01' day FROM range(5) UNION ALL SELECT null, 5, null, null, null, null"""
+    )
+    url = sensitive(EmbeddedTokens(pattern="^/([^/]+)/", domain="patient"))
+    day = sensitive(DateShift())
+    decisions = {"id": PATIENT, "n": SAFE, "url": url, "doc$.mrn": PATIENT, "name": NAME, "day": day}
+    rows = drawn(df, decisions).orderBy("n").collect()
+    assert list(rows[5])[2:] == [None] * 4
+    assert all(r.url == f"/{r.id}/scan.png" and json.loads(r.doc) == {"mrn": r.id} for r in rows[:5])
+    assert len({r.id for r in rows[:5]}) == len({r.day for r in rows[:5]}) == 5
+    other = drawn(df, decisions, "other").orderBy("n").collect()  # the same key, another draw
+    assert not {r.id for r in rows[:5]} & {r.id for r in other[:5]}
+    assert [r.name for r in rows[:5]] != [r.name for r in other[:5]]
+    assert [r.day for r in rows[:5]] == [r.day for r in other[:5]]  # offsets come from the key, not from public tokens
+
+
+def test_random_tokens_within_arrays_are_refused(spark: SparkSession, drawn: Any) -> None:
+    df = spark.sql("SELECT 'p1' id, array('p1') ids")
+    with pytest.raises(ConfigurationError, match=r"visits\.ids\[\]"):
+        drawn(df, {"id": PATIENT, "ids[]": PATIENT})
