@@ -38,7 +38,7 @@ def row_sum_expression(df: DataFrame) -> Column:
 
 
 def sum_hashes(row_hash: Column) -> Column:
-    """The exact sum of 64-bit hashes. The halves are summed as bigint: summing decimals costs several times as much."""
+    """The exact sum of 64-bit hashes. The halves are summed as bigint (decision 0011)."""
     high = F.sum(F.shiftright(row_hash, 32)).cast("decimal(20,0)")
     low = F.sum(row_hash.bitwiseAND(F.lit(_LOW))).cast("decimal(20,0)")
     total = (high * F.lit(1 << 32).cast("decimal(10,0)") + low).cast("decimal(38,0)")
