@@ -43,12 +43,17 @@ class KnownValuePolicy:
     not_names: tuple[str, ...] = ()
 
 
+_NO_NAMES = frozenset({SurrogateKind.NAME_PREFIX, SurrogateKind.NAME_SUFFIX})
+
+
 def known_kind(decision: Decision) -> IdentifierKind | None:
     """What kind of identifier a source column holds, as far as its decision says; None where it is not searched for."""
     if decision.verdict is Verdict.SAFE:
         return None
     if isinstance(decision.rule, FreeText | EmbeddedTokens):
         return None  # text about people, not an identifier: its identifiers are collected where they stand alone
+    if isinstance(decision.rule, Surrogate) and decision.rule.kind in _NO_NAMES:
+        return None  # Mr and PhD name nobody
     if decision.kind is not None:
         return decision.kind
     match decision.rule:

@@ -61,8 +61,8 @@ def find_person_columns(
 
 
 def _role(column: str, decision: Decision, birth_words: Sequence[str]) -> str | None:
-    if isinstance(decision.rule, Surrogate) and decision.rule.kind in _SURROGATES:
-        return _SURROGATES[decision.rule.kind]
+    if isinstance(decision.rule, Surrogate):
+        return _SURROGATES.get(decision.rule.kind)
     kind = decision.kind or known_kind(decision)
     lowered = column.lower()
     if kind is IdentifierKind.PERSON_NAME:

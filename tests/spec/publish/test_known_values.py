@@ -12,12 +12,14 @@ from pyspark.sql import DataFrame, SparkSession
 from tests.spec.publish.residue_data import CLASSIFICATION, KEY, PATIENT_COLUMNS, PATIENT_ROWS, residue_policy, sensitive
 
 from wardlake.model.identifiers import ColumnPath
-from wardlake.model.treatments import Classification, Profile, Token, TokenMode
+from wardlake.model.treatments import Classification, Profile, Surrogate, SurrogateKind, Token, TokenMode
 from wardlake.model.treatments import IdentifierKind as Kind
 from wardlake.publish.known_values import collect_known_values
 from wardlake.publish.known_values_hash import hash_key, hash_texts
 from wardlake.publish.known_values_index import KnownValues, load_known_values
 from wardlake.publish.known_values_matcher import known_matchers
+from wardlake.publish.known_values_policy import known_kind
+from wardlake.publish.linkage_columns import find_person_columns
 
 POLICY = residue_policy()
 _ARABIC = "\u0665\u0661\u0662\u0663\u0665\u0669\u0664\u0667\u0663"
@@ -163,6 +165,13 @@ def test_nested_fields_arrays_maps_and_json_are_collected(spark: SparkSession) -
     texts = ["ABX7712903", "ann@dusk.example", "bo@dawn.example", "key-5550123a", "VAL 5550123B", "JSN-8841200", "one7711223"]
     hits = known_matchers(known)[0].match(pa.array(texts))
     assert hits[Kind.ACCOUNT].to_pylist() == [True] * len(texts)
+
+
+def test_prefixes_and_suffixes_name_nobody() -> None:
+    for kind in (SurrogateKind.NAME_PREFIX, SurrogateKind.NAME_SUFFIX):
+        decision = sensitive(Surrogate(kind=kind, domain="patient"), Kind.PERSON_NAME)
+        assert known_kind(decision) is None
+        assert find_person_columns({"PREFIX": decision}, ["PREFIX"], birth_words=()).all == ()
 
 
 def test_columns_whose_values_stand_elsewhere_are_not_read(patients: DataFrame) -> None:
