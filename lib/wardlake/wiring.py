@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import json
+import os
+import pwd
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
+from datetime import timedelta
 from functools import cached_property
 from pathlib import Path
 
@@ -11,26 +15,44 @@ from pyspark.sql import SparkSession
 
 from wardlake.adapters.delta_tables import DeltaTables
 from wardlake.adapters.directory_objects import DirectoryObjects
+from wardlake.adapters.email_pager import EmailPager, MailServer
+from wardlake.adapters.every_pager import EveryPager
+from wardlake.adapters.great_expectations_contracts import GreatExpectationsContracts
+from wardlake.adapters.log_pager import LogPager
+from wardlake.adapters.oidc_identity import OidcIdentity, OidcIssuer
+from wardlake.adapters.once_pager import OncePager
+from wardlake.adapters.openbao_identity import OpenBaoIdentity
 from wardlake.adapters.openbao_keys import OpenBaoKeys
 from wardlake.adapters.openbao_session import AppRoleCredentials, OpenBaoSession, VaultAddress
 from wardlake.adapters.postgres_audit_sink import PostgresAuditSink
 from wardlake.adapters.postgres_registry import PostgresRegistry
 from wardlake.adapters.s3_objects import S3Address, S3Objects
 from wardlake.adapters.sealed_key_file import SealedKeyFile, create_key_file
+from wardlake.adapters.sources import SparkSources
 from wardlake.adapters.spark_session import start_session
 from wardlake.adapters.sqlite_audit_sink import SqliteAuditSink
 from wardlake.adapters.sqlite_registry import SqliteRegistry
 from wardlake.adapters.system_clock import SystemClock
+from wardlake.adapters.system_identity import SystemIdentity
+from wardlake.adapters.webhook_pager import Webhook, WebhookPager
+from wardlake.audit.trail import AuditTrail
 from wardlake.model.errors import ConfigurationError
+from wardlake.model.identity import Role
 from wardlake.model.zones import LakeLayout, Zone
 from wardlake.ports.audit_sink import AuditSink
 from wardlake.ports.clock import Clock
+from wardlake.ports.contracts import Contracts
+from wardlake.ports.identity import IdentityProvider
 from wardlake.ports.keys import Keys
 from wardlake.ports.objects import Objects
+from wardlake.ports.pager import Pager
 from wardlake.ports.registry import Registry
+from wardlake.ports.sources import Sources
 from wardlake.ports.tables import Tables
 from wardlake.settings import environment as env
 from wardlake.settings.secrets import resolve
+
+DAYS_A_YEAR = 365.25
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,6 +119,41 @@ class Wiring:
         raise AssertionError
 
     @cached_property
+    def trail(self) -> AuditTrail:
+        years = self.environment.retention.audit_years
+        return AuditTrail(self.audit_objects, self.audit_sink, self.clock, retention=timedelta(days=years * DAYS_A_YEAR))
+
+    @cached_property
+    def pager(self) -> Pager:
+        return OncePager(EveryPager([self._pager(each) for each in self.environment.pagers]), self.registry, self.clock)
+
+    @cached_property
+    def identity(self) -> IdentityProvider:
+        match self.environment.identity:
+            case env.SystemIdentity() as system:
+                return SystemIdentity(_roles_of_users(system.roles))
+            case env.OpenBaoIdentity() as bao:
+                return OpenBaoIdentity(VaultAddress(url=bao.address, authority=bao.ca_file), resolve(bao.token))
+            case env.OidcIdentity() as oidc:
+                issuer = OidcIssuer(
+                    issuer=oidc.issuer,
+                    audience=oidc.audience,
+                    keys=json.loads(Path(oidc.keys).read_text("utf-8")),
+                    role_claim=oidc.roles_claim,
+                    roles={value: Role(role) for value, role in oidc.roles.items()},
+                )
+                return OidcIdentity(issuer, resolve(oidc.token), clock=self.clock)
+        raise AssertionError
+
+    @cached_property
+    def sources(self) -> Sources:
+        return SparkSources(self.tables, secret=resolve)
+
+    @cached_property
+    def contracts(self) -> Contracts:
+        return GreatExpectationsContracts()
+
+    @cached_property
     def tables(self) -> Tables:
         return DeltaTables(self.session() if self.session else self._start_spark())
 
@@ -109,6 +166,26 @@ class Wiring:
         jars = Path(settings.jars) if Path(settings.jars).is_absolute() else self.root / settings.jars
         conf = {"spark.driver.memory": settings.driver_memory, **settings.conf}
         return start_session("wardlake", jar_folder=jars, master=settings.master, conf=conf)
+
+    def _pager(self, settings: env.LogPager | env.WebhookPager | env.EmailPager) -> Pager:
+        match settings:
+            case env.LogPager(file=file):
+                return LogPager(Path(file) if file else self._local(Zone.RESTRICTED) / "pages.jsonl")
+            case env.WebhookPager(url=url, secret=secret):
+                return WebhookPager(Webhook(url=url, secret=resolve(secret).encode()), clock=self.clock)
+            case env.EmailPager() as mail:
+                return EmailPager(
+                    MailServer(
+                        host=mail.host,
+                        port=mail.port,
+                        sender=mail.sender,
+                        recipients=mail.recipients,
+                        user=mail.user,
+                        password=resolve(mail.password),
+                        starttls=mail.starttls,
+                    )
+                )
+        raise AssertionError
 
     def _objects(self, settings: env.Directory | env.S3) -> Objects:
         match settings:
@@ -135,3 +212,10 @@ class Wiring:
                 next_step="choose an environment with a vault, an object store and a registry: --env NAME",
             )
         return Path(place)
+
+
+def _roles_of_users(roles: Mapping[str, Collection[str]]) -> dict[str, frozenset[Role]]:
+    """Roles by user name; `*` stands for whoever runs this, unless named."""
+    named = {user: frozenset(map(Role, given)) for user, given in roles.items() if user != "*"}
+    anybody = frozenset(map(Role, roles.get("*", ())))
+    return {pwd.getpwuid(os.getuid()).pw_name: anybody, **named}

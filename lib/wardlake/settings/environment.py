@@ -65,6 +65,7 @@ class Postgres:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LogPager:
     kind: Literal["log"] = "log"
+    file: str = ""  # empty: `restricted/pages.jsonl` of the lake
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,6 +82,9 @@ class EmailPager:
     port: int = 25
     sender: str
     recipients: tuple[str, ...]
+    user: str = ""
+    password: str = ""  # a reference
+    starttls: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,18 +109,22 @@ class OidcIdentity:
     issuer: str
     audience: str
     token: str
-    keys: str  # the issuer's signing keys: an HTTPS address or a PEM file
+    keys: str  # file with the issuer's signing keys (JWKS)
     roles_claim: str = "wardlake_roles"
+    roles: Mapping[str, str] = field(default_factory=dict)  # value of the claim to role
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Spark:
-    """`conf` is handed to Spark as it is. `storage` says how S3A paths are reached by the scanner's workers too."""
+    """`conf` is handed to Spark as it is. `storage_*` say how the scan's workers reach an object store beside Spark."""
 
     master: str = "local[*]"
     driver_memory: str = "2g"
     jars: str = ".tools/jars"
     conf: Mapping[str, str] = field(default_factory=dict)
+    storage_endpoint: str = ""
+    storage_region: str = "us-east-1"
+    storage_credentials: str = ""  # `env:NAME`: NAME_ACCESS_KEY and NAME_SECRET_KEY on every executor
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,0 +1,1 @@
+"""The steps of `wardlake dev refresh`, one file each: gather what came before, decide, apply."""

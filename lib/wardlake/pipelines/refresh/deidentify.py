@@ -1,0 +1,135 @@
+"""The step that de-identifies: the mapping first, then every table by its decisions into staging."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import pyspark.sql.functions as F
+from pyspark.sql import DataFrame, Observation
+
+from wardlake.audit.content_hash import row_sum_expression
+from wardlake.deidentify.foreign_keys import order_tables
+from wardlake.deidentify.own_identifiers import list_own_identifiers
+from wardlake.deidentify.reference_data import ReferenceData
+from wardlake.deidentify.sampling import sample_tables
+from wardlake.deidentify.tables import deidentify_table, list_identifiers
+from wardlake.model.plan import Outcome
+from wardlake.pipelines.refresh.job import PURPOSE, RefreshJob
+from wardlake.publish.residue import releases_text
+from wardlake.runs.tables_at_once import for_each
+from wardlake.tokens.keyring import KeyRing
+from wardlake.tokens.mapping import Identifiers, Mappings, update_mapping
+from wardlake.tokens.source import TokenSource
+
+AT_ONCE = 3
+
+
+@dataclass(frozen=True, kw_only=True)
+class Deidentified:
+    """One staged table: rows in and out, the Delta version, the row sum."""
+
+    rows_in: int
+    rows_out: int
+    version: int
+    row_sum: str
+
+
+def deidentify(job: RefreshJob, _: Mapping[str, Outcome]) -> Outcome:
+    """Write every table of the run de-identified into staging."""
+    ring = job.ring()
+    tokens = TokenSource(
+        mode=job.classification.token_mode,
+        ring=ring,
+        mappings=Mappings(tables=job.tables, layout=job.layout, purpose=PURPOSE),
+    )
+    frames = source_frames(job, ring)
+    references = reference_data(job)
+    keep_mapping(job, ring, frames, tokens, references)
+    own = own_identifiers(job, frames, tokens)
+    names = [name for group in order_tables(job.source) for name in group]
+
+    def stage(name: str) -> Deidentified:
+        return stage_table(job, name, frames[name], tokens=tokens, references=references, own=own)
+
+    done = for_each(names, stage, at_once=AT_ONCE)
+    tables = dict(zip(names, done, strict=True))
+    return {
+        "tables": {
+            name: {"rows_in": t.rows_in, "rows_out": t.rows_out, "version": t.version, "row_sum": t.row_sum}
+            for name, t in tables.items()
+        },
+        "token_mode": tokens.mode.value,
+        "key_versions": dict(ring.versions),
+        "note": f"{sum(t.rows_out for t in tables.values()):,} rows",
+    }
+
+
+def source_frames(job: RefreshJob, ring: KeyRing) -> dict[str, DataFrame]:
+    """The raw tables, or a sample of patients with all that belongs to them."""
+    frames = job.raw_frames()
+    return dict(sample_tables(frames, job.source, job.fraction, ring)) if job.sampled else frames
+
+
+def reference_data(job: RefreshJob) -> ReferenceData:
+    """What the rules know of the world, from the configuration."""
+    return ReferenceData(
+        zip3_allowed=frozenset(job.knowledge.zip3.allowed),
+        surrogates=job.knowledge.surrogates,
+        password_hash=job.knowledge.password_hash,
+    )
+
+
+def keep_mapping(
+    job: RefreshJob, ring: KeyRing, frames: Mapping[str, DataFrame], tokens: TokenSource, references: ReferenceData
+) -> None:
+    """Bring every identifier of the run into the restricted mapping; raises `ContractBroken` on a collision."""
+    found: dict[str, list[Identifiers]] = {}
+    for name, rows in frames.items():
+        listed = list_identifiers(
+            rows,
+            table=job.source.tables[name],
+            decisions=job.classification.tables.get(name, {}),
+            mode=tokens.mode,
+            references=references,
+        )
+        for domain, identifiers in listed.items():
+            found.setdefault(domain, []).extend(identifiers)
+    mappings = Mappings(tables=job.tables, layout=job.layout, purpose=PURPOSE)
+
+    def update(domain: str) -> None:
+        with job.registry.lock(f"mapping/{PURPOSE}/{domain}", wait_seconds=3600):
+            update_mapping(mappings, job.keys, ring, domain, found[domain], mode=tokens.mode, run_id=job.run_id)
+
+    for_each(list(found), update, at_once=AT_ONCE)
+
+
+def own_identifiers(job: RefreshJob, frames: Mapping[str, DataFrame], tokens: TokenSource) -> DataFrame | None:
+    """Each patient's own identifiers, where some text is released and needs cleaning of them."""
+    people = job.source.patients
+    if not people or not releases_text(job.classification):
+        return None
+    decisions = job.classification.tables.get(people, {})
+    return list_own_identifiers(frames[people], table=job.source.tables[people], decisions=decisions, tokens=tokens)
+
+
+def stage_table(
+    job: RefreshJob, name: str, rows: DataFrame, *, tokens: TokenSource, references: ReferenceData, own: DataFrame | None
+) -> Deidentified:
+    """De-identify one table into staging, counted and hashed in the pass that writes it."""
+    before, after = Observation(), Observation()
+    output = deidentify_table(
+        rows.observe(before, F.count(F.lit(1)).alias("rows")),
+        table=job.source.tables[name],
+        decisions=job.classification.tables.get(name, {}),
+        tokens=tokens,
+        references=references,
+        as_of=job.as_of,
+        own_identifiers=own,
+    )
+    hashed = output.observe(after, row_sum_expression(output).alias("sum"))
+    version = job.tables.replace(job.layout.staged_table(job.run_id, name), hashed)
+    total = after.get["sum"]
+    return Deidentified(
+        rows_in=int(before.get["rows"]), rows_out=int(total["row_count"]), version=version, row_sum=str(total["rows"])
+    )

@@ -1,0 +1,145 @@
+"""The step that publishes: the audit record first, then the one pointer that readers follow."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, cast
+
+from wardlake.audit.archive import query_records
+from wardlake.model.audit import AuditEvent, AuditKind, AuditRecord
+from wardlake.model.plan import Outcome
+from wardlake.model.snapshots import DatasetTable, TableHashes
+from wardlake.model.treatments import Decision, Verdict
+from wardlake.model.zones import Zone
+from wardlake.pipelines.refresh.job import RefreshJob
+from wardlake.publish.staging import Publication, publish_dataset
+
+PUBLISHING = "publications"
+
+
+def publish(job: RefreshJob, outcomes: Mapping[str, Outcome]) -> Outcome:
+    """Let readers see the dataset, once its record lies in both sinks; raises `AuditUnavailable` and publishes nothing else."""
+    sealed = outcomes["seal"]
+    name, at = str(sealed["dataset_id"]), publication_time(job)
+    publication = Publication(
+        zone=Zone.DEV,
+        source=job.dataset,
+        dataset_id=name,
+        run_id=job.run_id,
+        published_at=at,
+        tables=tuple(_table(job, each) for each in cast(list[Mapping[str, Any]], sealed["tables"])),
+        keep_previous=max(job.retention.published_versions - 1, 0),
+    )
+    event = publication_event(job, outcomes, at)
+
+    def record() -> None:
+        record_once(job, event)
+
+    publish_dataset(job.tables, job.layout, publication, record=record)
+    written = record_once(job, event)
+    return {
+        "dataset_id": name,
+        "path": job.layout.dataset(Zone.DEV, job.dataset, name),
+        "audit_sequence": written.sequence,
+        "audit_hash": written.hash,
+        "note": name,
+    }
+
+
+def publication_time(job: RefreshJob) -> str:
+    """When the run began to publish: the same again if it was killed and goes on."""
+    job.registry.insert(PUBLISHING, job.run_id, {"at": job.clock.now().isoformat()})
+    begun = job.registry.get(PUBLISHING, job.run_id)
+    return str(begun["at"]) if begun else ""
+
+
+def record_once(job: RefreshJob, event: AuditEvent) -> AuditRecord:
+    """The run's one record: the one that is there, or a new one. A run killed after recording does not record twice."""
+    begun = job.registry.get(PUBLISHING, job.run_id) or {}
+    for record in query_records(job.audit_objects, run_id=job.run_id) if begun.get("recording") else ():
+        if record.event.kind is AuditKind.DATASET_PUBLISHED:
+            return record
+    job.registry.put(PUBLISHING, job.run_id, {**begun, "recording": True})
+    return job.trail.append(event)
+
+
+def publication_event(job: RefreshJob, outcomes: Mapping[str, Outcome], at: str) -> AuditEvent:
+    """The one record of the run: rule ids, counts, hashes, recall. No value of the data, no bare hash."""
+    return AuditEvent(
+        kind=AuditKind.DATASET_PUBLISHED,
+        actor=job.actor.subject,
+        at=at,
+        zone=Zone.DEV.value,
+        run_id=job.run_id,
+        dataset_id=str(outcomes["seal"]["dataset_id"]),
+        details={
+            "source": job.source.name,
+            "dataset": job.dataset,
+            "schema_version": job.source.schema_version,
+            "snapshot_id": outcomes["snapshot"]["snapshot_id"],
+            "profile": job.classification.profile.value,
+            "agreement": job.classification.agreement,
+            "sample": job.fraction,
+            "rule_set": job.rule_set,
+            "rules": rules_applied(job),
+            "code_version": job.code_version,
+            "archive": outcomes["seal"]["archive"],
+            "token_mode": outcomes["deidentify"]["token_mode"],
+            "key_versions": outcomes["deidentify"]["key_versions"],
+            "tables": [
+                {key: table[key] for key in ("name", "rows_in", "rows_out", "commitment")}
+                for table in cast(list[Mapping[str, Any]], outcomes["seal"]["tables"])
+            ],
+            "scan": _scan_summary(outcomes["scan"]),
+            "references": _reference_summary(outcomes["references"]),
+            "contracts": {
+                side: {key: outcomes[f"{side}-contracts"][key] for key in ("suite", "success", "expectations")}
+                for side in ("source", "output")
+            },
+        },
+    )
+
+
+def rules_applied(job: RefreshJob) -> dict[str, dict[str, str]]:
+    """Table to column path to what was done with it."""
+    return {
+        table: {path: rule_id(decision) for path, decision in decisions.items()}
+        for table, decisions in job.classification.tables.items()
+    }
+
+
+def rule_id(decision: Decision) -> str:
+    """`safe`, `blocked`, or the name of the rule."""
+    if decision.verdict is Verdict.SENSITIVE and decision.rule is not None:
+        return decision.rule.rule
+    return decision.verdict.value
+
+
+def _scan_summary(scan: Outcome) -> dict[str, Any]:
+    kept = ("kind", "planted", "found", "lower_bound", "floor", "passed")
+    return {
+        "passed": scan["passed"],
+        "findings": len(cast(list[Any], scan["findings"])),
+        "notices": len(cast(list[Any], scan["notices"])),
+        "cells": scan["cells_scanned"],
+        "policy": scan["policy_version"],
+        "recall": [{key: each[key] for key in kept} for each in cast(list[Mapping[str, Any]], scan["recall"])],
+        "known_recall": [{key: each[key] for key in kept} for each in cast(list[Mapping[str, Any]], scan["known_recall"])],
+    }
+
+
+def _reference_summary(references: Outcome) -> dict[str, int]:
+    proofs = cast(list[Mapping[str, Any]], references["references"])
+    return {"proven": len(proofs), "orphans": sum(1 for proof in proofs if proof["source"]["orphan_rows"])}
+
+
+def _table(job: RefreshJob, document: Mapping[str, Any]) -> DatasetTable:
+    return DatasetTable(
+        name=document["name"],
+        path=job.layout.staged_table(job.run_id, document["name"]),
+        version=document["version"],
+        rows_in=document["rows_in"],
+        rows_out=document["rows_out"],
+        hashes=TableHashes(**document["hashes"]),
+        commitment=document["commitment"],
+    )

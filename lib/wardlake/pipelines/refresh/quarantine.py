@@ -1,0 +1,47 @@
+"""What happens to a dataset that a gate refused: set aside, recorded, on-call people told."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from wardlake.model.audit import AuditEvent, AuditKind
+from wardlake.model.errors import WardlakeError
+from wardlake.pipelines.refresh.job import RefreshJob
+from wardlake.ports.pager import Page, PagerUnavailable
+from wardlake.publish.staging import quarantine_dataset
+
+
+def quarantine(job: RefreshJob, refusal: WardlakeError, details: Mapping[str, Any]) -> None:
+    """Record the refusal, set the staged dataset aside, page. The caller raises `refusal` after."""
+    job.trail.append(
+        AuditEvent(
+            kind=AuditKind.DATASET_QUARANTINED,
+            actor=job.actor.subject,
+            at=job.clock.now().isoformat(),
+            zone="staging",
+            run_id=job.run_id,
+            details={"exit_code": refusal.exit_code, "source": job.source.name, "reasons": len(refusal.which)},
+        )
+    )
+    job.registry.put("refusals", job.run_id, dict(details))
+    quarantine_dataset(job.tables, job.layout, job.run_id, list(refusal.which))
+    page(job, refusal, runbook="docs/runbooks/identifiers-found.md")
+
+
+def page(job: RefreshJob, halt: WardlakeError, *, runbook: str) -> None:
+    """Tell on-call people which tables and columns stopped a run: names only.
+
+    A page that nobody takes does not change how the run ends; the error says so to whoever reads it.
+    """
+    message = Page(
+        key=f"{job.source.name}/{halt.exit_code}/{job.run_id}",
+        title=f"Refresh of {job.source.name} stopped: {type(halt).__name__}",
+        lines=halt.which,
+        runbook=runbook,
+        run_id=job.run_id,
+    )
+    try:
+        job.pager.page(message)
+    except PagerUnavailable:
+        halt.which = (*halt.which, "on-call could not be paged: no pager took the page")

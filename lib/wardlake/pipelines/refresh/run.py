@@ -1,0 +1,173 @@
+"""`wardlake dev refresh` from its flags to its answer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from wardlake.detect.storage import StorageOptions
+from wardlake.model.errors import ConfigurationError, WardlakeError
+from wardlake.model.identity import Identity, Role
+from wardlake.model.sources import SourceSpec
+from wardlake.model.treatments import Classification
+from wardlake.model.zones import Zone
+from wardlake.pipelines.dev_refresh import PLAN
+from wardlake.pipelines.fingerprints import code_version, fingerprint
+from wardlake.pipelines.refresh.begin import choose_run, parse_sample, require_role
+from wardlake.pipelines.refresh.job import RefreshJob
+from wardlake.pipelines.refresh.publish import rule_id
+from wardlake.pipelines.refresh.report import write_halted_report
+from wardlake.pipelines.refresh.work import refresh_work
+from wardlake.publish.staging import recover
+from wardlake.runs.engine import Progress, load_run, run_plan
+from wardlake.runs.states import Run, RunState
+from wardlake.settings.knowledge import Knowledge, load_knowledge
+from wardlake.settings.load import Settings
+from wardlake.wiring import Wiring
+
+
+def run_refresh(
+    settings: Settings,
+    wiring: Wiring,
+    *,
+    source: str,
+    classification: str,
+    sample: str,
+    run_id: str,
+    only: str,
+    fresh: bool,
+    progress: Progress,
+    told: Callable[[Run], None],
+) -> dict[str, Any]:
+    """Run the plan, or one step of it; the answer names run, dataset, path, report and tables."""
+    spec, decided, name = asked_for(settings, source, classification)
+    fraction = parse_sample(sample)
+    actor = wiring.identity.caller()
+    require_role(actor, Role.PIPELINE, "A refresh")
+    wiring.trail.reconcile()  # an audit that cannot be written stops the run before it costs an hour
+    arguments = {"dataset": name, "sample": fraction, "location": spec.location}
+    run = choose_run(
+        wiring.registry,
+        wiring.clock,
+        actor=actor,
+        source=spec.name,
+        arguments=arguments,
+        run_id=run_id,
+        fresh=fresh,
+        told=told,
+    )
+    knowledge = load_knowledge(settings.conf)
+    job = refresh_job(settings, wiring, run, spec, decided, name, knowledge, actor)
+    try:
+        done = run_plan(PLAN, run, refresh_work(job), registry=wiring.registry, progress=progress, only=only)
+    except WardlakeError as halted:
+        write_halted_report(job, load_run(wiring.registry, run.run_id), halted)
+        raise
+    return answer_of(done, only)
+
+
+def asked_for(settings: Settings, source: str, classification: str) -> tuple[SourceSpec, Classification, str]:
+    """The source, the decisions and the dataset's name."""
+    spec = settings.source(source)
+    name = classification or spec.name
+    if classification and classification not in settings.classifications:
+        known = ", ".join(sorted(settings.classifications))
+        raise ConfigurationError(what=f"There is no classification {classification}. Known: {known}.")
+    decided = settings.classification(name)
+    if decided.source != spec.name:
+        raise ConfigurationError(what=f"Classification {name} is of source {decided.source}, not of {spec.name}.")
+    return spec, decided, name
+
+
+def refresh_job(
+    settings: Settings,
+    wiring: Wiring,
+    run: Run,
+    spec: SourceSpec,
+    decided: Classification,
+    name: str,
+    knowledge: Knowledge,
+    actor: Identity,
+) -> RefreshJob:
+    """The run's job over the environment's ports."""
+    return RefreshJob(
+        run_id=run.run_id,
+        started_at=run.started_at,
+        dataset=name,
+        source=spec,
+        classification=decided,
+        fraction=float(run.arguments["sample"]),
+        actor=actor,
+        knowledge=knowledge,
+        retention=settings.environment.retention,
+        expectations=settings.root / "expectations",
+        reports=reports_folder(wiring),
+        code_version=code_version(),
+        rule_set=fingerprint(decided),
+        tables=wiring.tables,
+        layout=wiring.layout,
+        keys=wiring.keys,
+        objects=wiring.objects,
+        registry=wiring.registry,
+        trail=wiring.trail,
+        audit_objects=wiring.audit_objects,
+        contracts=wiring.contracts,
+        sources=wiring.sources,
+        pager=wiring.pager,
+        clock=wiring.clock,
+        storage=storage_options(settings),
+    )
+
+
+def reports_folder(wiring: Wiring) -> Path:
+    """Where reports are written: beside the lake, on this machine."""
+    root = wiring.layout.root
+    return Path(root) / "reports" if "://" not in root else Path(".lake") / "reports"
+
+
+def storage_options(settings: Settings) -> StorageOptions | None:
+    """How the scan's workers reach the lake, where it lies on an object store."""
+    spark = settings.environment.spark
+    if not spark.storage_endpoint and not spark.storage_credentials:
+        return None
+    return StorageOptions(endpoint=spark.storage_endpoint, region=spark.storage_region, credentials=spark.storage_credentials)
+
+
+def clear_leftovers(job: RefreshJob) -> None:
+    """Remove what dead runs of this dataset left behind; runs that can go on keep theirs."""
+    live = {job.run_id}
+    for key, document in job.registry.find("runs"):
+        if document["state"] in (RunState.RUNNING.value, RunState.HALTED.value):
+            live.add(key)
+    recover(job.tables, job.layout, zone=Zone.DEV, source=job.dataset, live_runs=live)
+
+
+def answer_of(run: Run, only: str) -> dict[str, Any]:
+    """What the command answers, as promised in the design."""
+    if run.state is not RunState.DONE:
+        return {"run_id": run.run_id, "step": only}
+    published, sealed = run.steps["publish"].outcome, run.steps["seal"].outcome
+    return {
+        "run_id": run.run_id,
+        "dataset_id": published["dataset_id"],
+        "snapshot_id": run.steps["snapshot"].outcome["snapshot_id"],
+        "path": published["path"],
+        "report": run.steps["report"].outcome["report"],
+        "audit_sequence": published["audit_sequence"],
+        "tables": [{key: table[key] for key in ("name", "rows_in", "rows_out")} for table in sealed["tables"]],
+    }
+
+
+def describe_refresh(settings: Settings, source: str, classification: str) -> dict[str, Any]:
+    """What a refresh would do, from the configuration alone."""
+    spec, decided, name = asked_for(settings, source, classification)
+    rules = {
+        table: {path: rule_id(decision) for path, decision in decisions.items()} for table, decisions in decided.tables.items()
+    }
+    undecided = sorted(set(spec.tables) - set(rules))
+    lines = [f"{name}: profile {decided.profile.value}, {decided.token_mode.value} tokens, from {spec.location}"]
+    lines += [f"  {number}. {step.title}" for number, step in enumerate(PLAN.steps, start=1)]
+    lines += [f"{table}: " + ", ".join(f"{path} {rule}" for path, rule in columns.items()) for table, columns in rules.items()]
+    lines += [f"{table}: no decisions: the run would halt" for table in undecided]
+    return {"source": spec.name, "dataset": name, "steps": [s.name for s in PLAN.steps], "rules": rules, "lines": lines}

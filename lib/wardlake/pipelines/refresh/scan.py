@@ -1,0 +1,87 @@
+"""The step that scans: patterns and known values over the staged output, canaries over the scan."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Any, cast
+
+from wardlake.detect.limits import speaking_hits
+from wardlake.model.errors import IdentifiersFound
+from wardlake.model.plan import Outcome
+from wardlake.pipelines.refresh.deidentify import source_frames
+from wardlake.pipelines.refresh.job import RESIDUE, RefreshJob, secret
+from wardlake.pipelines.refresh.quarantine import quarantine
+from wardlake.publish.known_values import collect_known_values, foreign_columns
+from wardlake.publish.known_values_index import KnownValues, load_known_values
+from wardlake.publish.residue import ResidueReport, ScanMeans, scan_residue
+from wardlake.tokens.keyring import KeyRing
+
+
+def scan(job: RefreshJob, outcomes: Mapping[str, Outcome]) -> Outcome:
+    """Scan the staged tables; a finding, or a scan that is too blind, quarantines the dataset and stops the run."""
+    staged = cast(Mapping[str, Any], outcomes["deidentify"]["tables"])
+    report = scan_residue(
+        job.tables,
+        {name: job.layout.staged_table(job.run_id, name) for name in staged},
+        job.classification,
+        known_values(job, job.ring()),
+        means=scan_means(job),
+        run_id=job.run_id,
+        expected_rows={name: int(table["rows_out"]) for name, table in staged.items()},
+    )
+    try:
+        report.require_clean()
+    except IdentifiersFound as found:
+        quarantine(job, found, residue_document(report))
+        raise
+    return residue_document(report)
+
+
+def scan_means(job: RefreshJob) -> ScanMeans:
+    """The detectors of the gate, its own way of weighing their hits, and the policy."""
+    limits = job.knowledge.evidence.content
+    return ScanMeans(
+        matchers=job.matchers(),
+        sift=lambda counts: speaking_hits(counts, limits),
+        policy=job.knowledge.residue,
+        storage=job.storage,
+    )
+
+
+def known_values(job: RefreshJob, ring: KeyRing) -> KnownValues:
+    """Keyed hashes of the source's identifiers, kept restricted so that the dataset can be verified years later."""
+    policy = job.knowledge.residue
+    path, key = job.layout.known_values(job.run_id), secret(ring, RESIDUE)
+    job.tables.replace(
+        path,
+        collect_known_values(
+            source_frames(job, ring),
+            job.classification,
+            policy=policy.known_values,
+            key=key,
+            birth_words=policy.birth_words,
+            skip=foreign_columns(job.source),
+        ),
+    )
+    return load_known_values(job.tables.read(path), key=key, policy=policy.known_values)
+
+
+def residue_document(report: ResidueReport) -> dict[str, Any]:
+    """The report as plain JSON data: columns, kinds, counts, rates."""
+    return {
+        "passed": report.passed,
+        "findings": [_plain(asdict(finding)) for finding in report.findings],
+        "notices": [_plain(asdict(notice)) for notice in report.notices],
+        "recall": [_plain({**asdict(recall), "passed": recall.passed}) for recall in report.recall],
+        "known_recall": [_plain({**asdict(recall), "passed": recall.passed}) for recall in report.known_recall],
+        "unscanned": list(report.unscanned),
+        "cells_scanned": report.cells_scanned,
+        "known_values": dict(report.known_values),
+        "policy_version": report.policy_version,
+        "note": f"{report.cells_scanned:,} cells, {len(report.findings)} findings, {len(report.notices)} notices",
+    }
+
+
+def _plain(document: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: getattr(value, "value", value) for key, value in document.items()}

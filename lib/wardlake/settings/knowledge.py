@@ -1,0 +1,96 @@
+"""What detection, disclosure and surrogates know of the world: versioned files under `conf/`, read whole or not at all."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+from wardlake.classify.evidence import EvidenceRules, parse_evidence_rules
+from wardlake.deidentify.surrogate_lists import SurrogateLists, parse_lists
+from wardlake.detect.names import NameWords, parse_name_words
+from wardlake.detect.patterns import PatternBook, parse_patterns
+from wardlake.model.errors import ConfigurationError, Mistake
+from wardlake.publish.residue_policy import ResiduePolicy
+from wardlake.settings.validation import adapter_for, validate
+from wardlake.settings.yaml_lines import plain, read_yaml
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Zip3List:
+    """`conf/disclosure/zip3_allowed.yaml`: the prefixes that may stay (45 CFR 164.514(b)(2)(i)(B))."""
+
+    version: str
+    population_over: int
+    source: str
+    date: Any
+    method: str
+    denied: tuple[str, ...]
+    allowed: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Knowledge:
+    """All of it, with the version of each part, which the record of a run names."""
+
+    patterns: PatternBook
+    name_words: NameWords
+    evidence: EvidenceRules
+    residue: ResiduePolicy
+    zip3: Zip3List
+    surrogates: SurrogateLists
+    password_hash: str
+
+
+def load_knowledge(conf: Path) -> Knowledge:
+    """Read and check every file; raises `ConfigurationError` with all mistakes that a file has."""
+    zip3 = _validated(conf, "disclosure/zip3_allowed.yaml", Zip3List)
+    if wrong := sorted(set(zip3.allowed) & set(zip3.denied)):
+        raise ConfigurationError([Mistake(f"{conf.name}/disclosure/zip3_allowed.yaml", 0, f"allowed and denied: {wrong}")])
+    patterns = f"{conf.name}/detection/patterns.yaml"
+    evidence = f"{conf.name}/detection/evidence.yaml"
+    return Knowledge(
+        patterns=parse_patterns(_document(conf, "detection/patterns.yaml"), file=patterns),
+        name_words=parse_name_words(_document(conf, "detection/names.yaml")),
+        evidence=parse_evidence_rules(_document(conf, "detection/evidence.yaml"), file=evidence),
+        residue=_validated(conf, "disclosure/residue.yaml", ResiduePolicy),
+        zip3=zip3,
+        surrogates=_surrogates(conf),
+        password_hash=_validated(conf, "disclosure/dev_password.yaml", DevPassword).hash,
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DevPassword:
+    """`conf/disclosure/dev_password.yaml`: the one password of dev data, and its hash."""
+
+    version: str
+    password: str
+    scheme: str
+    hash: str
+
+
+def _surrogates(conf: Path) -> SurrogateLists:
+    files = {field.name: conf / "surrogates" / f"{field.name}.txt" for field in fields(SurrogateLists)}
+    missing = [Mistake(f"{conf.name}/surrogates/{path.name}", 0, "is missing") for path in files.values() if not path.is_file()]
+    if missing:
+        raise ConfigurationError(missing)
+    return parse_lists({name: path.read_text("utf-8") for name, path in files.items()})
+
+
+def _document(conf: Path, name: str) -> Any:
+    document, mistakes = read_yaml(conf / name, f"{conf.name}/{name}")
+    if mistakes:
+        raise ConfigurationError(mistakes)
+    return plain(document)
+
+
+def _validated(conf: Path, name: str, kind: Any) -> Any:
+    shown_as = f"{conf.name}/{name}"
+    document, mistakes = read_yaml(conf / name, shown_as)
+    value = None
+    if not mistakes:
+        value, mistakes = validate(adapter_for(kind), document, shown_as)
+    if mistakes:
+        raise ConfigurationError(mistakes)
+    return value
