@@ -2,7 +2,8 @@
 set -euo pipefail
 . infra/setup/versions.sh
 
-say() { printf '  %-12s %s\n' "$1" "$2"; }
+# On stderr: some functions answer on stdout.
+say() { printf '  %-12s %s\n' "$1" "$2" >&2; }
 
 die() {
     printf 'set-up stopped: %s\n' "$1" >&2
@@ -31,7 +32,9 @@ debian() {
     command -v apt-get >/dev/null || die "no apt-get here; install by hand: ${missing[*]}"
     say apt "installing ${missing[*]}"
     as_root apt-get update -qq
-    as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
+    mkdir -p .tools
+    as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}" >.tools/apt.log 2>&1 ||
+        { tail -n 20 .tools/apt.log >&2 && die "apt could not install ${missing[*]}"; }
 }
 
 # fingerprint FILE...: one hash of their contents.
