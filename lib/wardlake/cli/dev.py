@@ -49,6 +49,29 @@ def refresh(
         answer(options, result, _words(result))
 
 
+@dev.command(help="Scan a published dataset again, from its zone or from the archive.")
+@click.argument("dataset_id")
+@command_flags
+def verify(options: Options, dataset_id: str) -> None:
+    from wardlake.pipelines.classification import new_check_id
+    from wardlake.pipelines.refresh.run import job_outside_a_run
+    from wardlake.pipelines.verification import publication_of, verify_published
+
+    with opened(options) as context:
+        record = publication_of(context.wiring, dataset_id)
+        said = record.event.details
+        name = new_check_id(context.wiring, "verify")
+        job = job_outside_a_run(
+            context.settings,
+            context.wiring,
+            source=str(said["source"]),
+            classification=str(said["dataset"]),
+            run_id=name,
+        )
+        found = verify_published(job, record, name)
+        answer(options, found, f"ok: {found['cells_scanned']:,} cells scanned, read from the {found['read_from']}")
+
+
 def _going_on(run: Run) -> None:
     done = ", ".join(run.steps) or "nothing yet"
     ERRORS.print(f"Going on with run {run.run_id} of {run.started_at[:16]} (done: {done}). --fresh begins a new one.")

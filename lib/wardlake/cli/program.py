@@ -7,10 +7,15 @@ from typing import NoReturn
 
 import click
 
+from wardlake.cli.audit import audit
+from wardlake.cli.classify import classify
 from wardlake.cli.conf import conf
 from wardlake.cli.dev import dev
+from wardlake.cli.doctor import doctor
 from wardlake.cli.frame import run
 from wardlake.cli.keys import keys
+from wardlake.cli.reidentify import reidentify
+from wardlake.cli.snapshot import snapshot
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -19,8 +24,8 @@ def wardlake() -> None:
     """Health data that must not leak: snapshots, de-identified datasets, and the proof beside them."""
 
 
-for group in (conf, dev, keys):
-    wardlake.add_command(group)
+for command in (doctor, snapshot, classify, dev, reidentify, keys, audit, conf):
+    wardlake.add_command(command)
 
 
 def main(arguments: list[str] | None = None) -> NoReturn:

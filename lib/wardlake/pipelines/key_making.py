@@ -8,13 +8,13 @@ from typing import Any
 from wardlake.model.errors import ConfigurationError, KeysUnavailable
 from wardlake.model.identity import Role
 from wardlake.model.treatments import Classification
+from wardlake.pipelines.ports_in_hand import PortsInHand
 from wardlake.pipelines.refresh.begin import require_role
 from wardlake.pipelines.refresh.job import DATASET, PURPOSE, RESIDUE, token_domains
 from wardlake.ports.keys import Keys
 from wardlake.snapshot.create import WRAPPING_KEY
 from wardlake.tokens.keyring import key_name
 from wardlake.tokens.rotation import create, rotate
-from wardlake.wiring import Wiring
 
 
 def domains_needed(classification: Classification) -> tuple[str, ...]:
@@ -22,29 +22,29 @@ def domains_needed(classification: Classification) -> tuple[str, ...]:
     return (*token_domains(classification), RESIDUE, DATASET)
 
 
-def create_keys(wiring: Wiring, domains: Sequence[str], *, purpose: str = PURPOSE) -> dict[str, Any]:
+def create_keys(ports: PortsInHand, domains: Sequence[str], *, purpose: str = PURPOSE) -> dict[str, Any]:
     """Make the keys of these domains that do not exist yet, and the keys that wrap; answers what was made and what was there."""
-    actor = wiring.identity.caller()
+    actor = ports.identity.caller()
     require_role(actor, Role.PIPELINE, "Making keys")
-    wiring.prepare_key_file()
-    keys = wiring.keys
+    ports.prepare_key_file()
+    keys = ports.keys
     missing = [domain for domain in dict.fromkeys(domains) if not keys.versions(key_name(purpose, domain))]
     for domain in missing:
-        create(keys, purpose, domain, actor=actor.subject, clock=wiring.clock, record=wiring.trail.append)
+        create(keys, purpose, domain, actor=actor.subject, clock=ports.clock, record=ports.trail.append)
     for name in (f"{purpose}/mapping", WRAPPING_KEY):
         ensure_wrapping_key(keys, name)
     return {"purpose": purpose, "created": missing, "existing": [d for d in dict.fromkeys(domains) if d not in missing]}
 
 
-def rotate_keys(wiring: Wiring, domains: Sequence[str], *, purpose: str = PURPOSE) -> dict[str, Any]:
+def rotate_keys(ports: PortsInHand, domains: Sequence[str], *, purpose: str = PURPOSE) -> dict[str, Any]:
     """A new version of each domain's key; the next refresh uses it, and old tokens still lead back."""
-    actor = wiring.identity.caller()
+    actor = ports.identity.caller()
     require_role(actor, Role.PIPELINE, "Rotating keys")
-    absent = [key_name(purpose, domain) for domain in domains if not wiring.keys.versions(key_name(purpose, domain))]
+    absent = [key_name(purpose, domain) for domain in domains if not ports.keys.versions(key_name(purpose, domain))]
     if absent:
         raise ConfigurationError(what=f"There is no key to rotate: {', '.join(absent)}.", next_step="wardlake keys create")
     versions = {
-        domain: rotate(wiring.keys, purpose, domain, actor=actor.subject, clock=wiring.clock, record=wiring.trail.append)
+        domain: rotate(ports.keys, purpose, domain, actor=actor.subject, clock=ports.clock, record=ports.trail.append)
         for domain in domains
     }
     return {"purpose": purpose, "versions": versions}

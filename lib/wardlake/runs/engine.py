@@ -75,16 +75,19 @@ def run_plan(
     progress: Progress,
     only: str = "",
     wait_seconds: float = 0.0,
+    prepare: Callable[[], None] = lambda: None,
 ) -> Run:
     """Do the steps of `plan` that do not stand yet, in order; `only` does one step whose needs are all done.
 
-    The run's state is saved after every step. A step that raises leaves the run halted or refused, with the exit code
-    of its error, and the error goes on to the caller. Raises `RunLocked` if another run of the plan and source is at work.
+    `prepare` is called once the lock is held, before any step. The run's state is saved after every step. A step that raises
+    leaves the run halted or refused, with the exit code of its error, and the error goes on to the caller. Raises `RunLocked`
+    if another run of the plan and source is at work.
     """
     with registry.lock(lock_name(plan, run.source), wait_seconds=wait_seconds):
         standing = standing_steps(plan, run, work.fingerprints)
         run = Run(**{**_fields(run), "steps": dict(standing), "state": RunState.RUNNING, "exit_code": 0, "halted_at": ""})
         save_run(registry, run)
+        prepare()
         steps = (plan.step(only),) if only else plan.steps
         for number, step in enumerate(steps, start=1):
             if step.name in standing:

@@ -7,7 +7,7 @@ from typing import Any
 
 from wardlake.classify.evidence import build_evidence
 from wardlake.classify.gate import Contradiction, Gap, GateResult, check_decisions
-from wardlake.classify.review import describe_evidence, load_approvals, request_review
+from wardlake.classify.review import describe_evidence, load_approvals, request_reviews
 from wardlake.detect.scan import scan_table
 from wardlake.model.audit import AuditEvent, AuditKind
 from wardlake.model.errors import UnclassifiedColumns
@@ -68,8 +68,8 @@ def halt(job: RefreshJob, result: GateResult) -> None:
             details={"source": job.source.name, "columns": [f"{each.table}.{each.path}" for each in columns]},
         )
     )
-    for each in columns:
-        request_review(job.registry, source=job.classification.source, run_id=job.run_id, evidence=each.evidence, at=at)
+    evidence = [each.evidence for each in columns]
+    request_reviews(job.registry, source=job.classification.source, run_id=job.run_id, evidence=evidence, at=at)
     halted = UnclassifiedColumns(
         f"{len(columns)} columns of {job.source.name} have no decision, or evidence against the one they have.",
         which=result.lines(),

@@ -127,9 +127,8 @@ def stage_table(
         as_of=job.as_of,
         own_identifiers=own,
     )
-    hashed = output.observe(after, row_sum_expression(output).alias("sum"))
+    hashed = output.observe(after, F.count(F.lit(1)).alias("rows"), row_sum_expression(output).alias("sum"))
     version = job.tables.replace(job.layout.staged_table(job.run_id, name), hashed)
-    total = after.get["sum"]
     return Deidentified(
-        rows_in=int(before.get["rows"]), rows_out=int(total["row_count"]), version=version, row_sum=str(total["rows"])
+        rows_in=int(before.get["rows"]), rows_out=int(after.get["rows"]), version=version, row_sum=str(after.get["sum"])
     )

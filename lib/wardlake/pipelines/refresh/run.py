@@ -14,22 +14,22 @@ from wardlake.model.treatments import Classification
 from wardlake.model.zones import Zone
 from wardlake.pipelines.dev_refresh import PLAN
 from wardlake.pipelines.fingerprints import code_version, fingerprint
+from wardlake.pipelines.ports_in_hand import PortsInHand
 from wardlake.pipelines.refresh.begin import choose_run, parse_sample, require_role
 from wardlake.pipelines.refresh.job import RefreshJob
 from wardlake.pipelines.refresh.publish import rule_id
 from wardlake.pipelines.refresh.report import write_halted_report
 from wardlake.pipelines.refresh.work import refresh_work
 from wardlake.publish.staging import recover
-from wardlake.runs.engine import Progress, load_run, run_plan
+from wardlake.runs.engine import RUNS, Progress, load_run, run_plan
 from wardlake.runs.states import Run, RunState
 from wardlake.settings.knowledge import Knowledge, load_knowledge
 from wardlake.settings.load import Settings
-from wardlake.wiring import Wiring
 
 
 def run_refresh(
     settings: Settings,
-    wiring: Wiring,
+    ports: PortsInHand,
     *,
     source: str,
     classification: str,
@@ -43,13 +43,13 @@ def run_refresh(
     """Run the plan, or one step of it; the answer names run, dataset, path, report and tables."""
     spec, decided, name = asked_for(settings, source, classification)
     fraction = parse_sample(sample)
-    actor = wiring.identity.caller()
+    actor = ports.identity.caller()
     require_role(actor, Role.PIPELINE, "A refresh")
-    wiring.trail.reconcile()  # an audit that cannot be written stops the run before it costs an hour
+    ports.trail.reconcile()  # an audit that cannot be written stops the run before it costs an hour
     arguments = {"dataset": name, "sample": fraction, "location": spec.location}
     run = choose_run(
-        wiring.registry,
-        wiring.clock,
+        ports.registry,
+        ports.clock,
         actor=actor,
         source=spec.name,
         arguments=arguments,
@@ -58,11 +58,19 @@ def run_refresh(
         told=told,
     )
     knowledge = load_knowledge(settings.conf)
-    job = refresh_job(settings, wiring, run, spec, decided, name, knowledge, actor)
+    job = refresh_job(settings, ports, run, spec, decided, name, knowledge, actor)
     try:
-        done = run_plan(PLAN, run, refresh_work(job), registry=wiring.registry, progress=progress, only=only)
+        done = run_plan(
+            PLAN,
+            run,
+            refresh_work(job),
+            registry=ports.registry,
+            progress=progress,
+            only=only,
+            prepare=lambda: clear_leftovers(job),
+        )
     except WardlakeError as halted:
-        write_halted_report(job, load_run(wiring.registry, run.run_id), halted)
+        write_halted_report(job, load_run(ports.registry, run.run_id), halted)
         raise
     return answer_of(done, only)
 
@@ -82,7 +90,7 @@ def asked_for(settings: Settings, source: str, classification: str) -> tuple[Sou
 
 def refresh_job(
     settings: Settings,
-    wiring: Wiring,
+    ports: PortsInHand,
     run: Run,
     spec: SourceSpec,
     decided: Classification,
@@ -102,27 +110,37 @@ def refresh_job(
         knowledge=knowledge,
         retention=settings.environment.retention,
         expectations=settings.root / "expectations",
-        reports=reports_folder(wiring),
+        reports=reports_folder(ports),
         code_version=code_version(),
         rule_set=fingerprint(decided),
-        tables=wiring.tables,
-        layout=wiring.layout,
-        keys=wiring.keys,
-        objects=wiring.objects,
-        registry=wiring.registry,
-        trail=wiring.trail,
-        audit_objects=wiring.audit_objects,
-        contracts=wiring.contracts,
-        sources=wiring.sources,
-        pager=wiring.pager,
-        clock=wiring.clock,
+        tables=ports.tables,
+        layout=ports.layout,
+        keys=ports.keys,
+        objects=ports.objects,
+        registry=ports.registry,
+        trail=ports.trail,
+        audit_objects=ports.audit_objects,
+        contracts=ports.contracts,
+        sources=ports.sources,
+        pager=ports.pager,
+        clock=ports.clock,
         storage=storage_options(settings),
     )
 
 
-def reports_folder(wiring: Wiring) -> Path:
+def job_outside_a_run(settings: Settings, ports: PortsInHand, *, source: str, classification: str, run_id: str) -> RefreshJob:
+    """A job for looking at a source or a dataset without refreshing it."""
+    spec, decided, name = asked_for(settings, source, classification)
+    actor = ports.identity.caller()
+    require_role(actor, Role.PIPELINE, "Reading the source")
+    now = ports.clock.now().isoformat()
+    run = Run(run_id=run_id, plan="", source=spec.name, arguments={"sample": 1.0}, started_at=now, actor=actor.subject)
+    return refresh_job(settings, ports, run, spec, decided, name, load_knowledge(settings.conf), actor)
+
+
+def reports_folder(ports: PortsInHand) -> Path:
     """Where reports are written: beside the lake, on this machine."""
-    root = wiring.layout.root
+    root = ports.layout.root
     return Path(root) / "reports" if "://" not in root else Path(".lake") / "reports"
 
 
@@ -135,12 +153,21 @@ def storage_options(settings: Settings) -> StorageOptions | None:
 
 
 def clear_leftovers(job: RefreshJob) -> None:
-    """Remove what dead runs of this dataset left behind; runs that can go on keep theirs."""
-    live = {job.run_id}
-    for key, document in job.registry.find("runs"):
-        if document["state"] in (RunState.RUNNING.value, RunState.HALTED.value):
-            live.add(key)
-    recover(job.tables, job.layout, zone=Zone.DEV, source=job.dataset, live_runs=live)
+    """Remove what dead runs left behind, under the run's lock; runs that can go on keep theirs, of whatever source."""
+    open_runs = [
+        document
+        for _, document in job.registry.find(RUNS)
+        if document["state"] in (RunState.RUNNING.value, RunState.HALTED.value)
+    ]
+    sealed = [document["steps"]["seal"]["outcome"] for document in open_runs if "seal" in document["steps"]]
+    recover(
+        job.tables,
+        job.layout,
+        zone=Zone.DEV,
+        source=job.dataset,
+        live_runs={job.run_id, *(document["run_id"] for document in open_runs)},
+        keep={outcome["dataset_id"] for outcome in sealed},
+    )
 
 
 def answer_of(run: Run, only: str) -> dict[str, Any]:

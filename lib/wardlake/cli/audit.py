@@ -1,0 +1,87 @@
+"""`wardlake audit`: the questions a regulator asks, answered from the archive alone."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from datetime import datetime
+
+import click
+
+from wardlake.audit.archive import published_as_of, query_records
+from wardlake.audit.retention import set_hold
+from wardlake.audit.verification import verify_archive
+from wardlake.cli.context import opened
+from wardlake.cli.frame import Options, answer, command_flags
+from wardlake.model.audit import AuditEvent, AuditKind, AuditRecord
+from wardlake.model.errors import VerificationFailed
+from wardlake.model.identity import Role
+from wardlake.pipelines.refresh.begin import require_role
+
+
+@click.group(help="Records that cannot be rewritten: query, verify, hold.")
+def audit() -> None: ...
+
+
+@audit.command(help="Records by zone and day, dataset or run; with --on also what readers saw at the end of that day.")
+@click.option("--zone", default="", help="e.g. dev")
+@click.option("--on", type=click.DateTime(["%Y-%m-%d"]), help="A day, in UTC.")
+@click.option("--dataset", default="", help="A dataset's id.")
+@click.option("--run-id", default="")
+@command_flags
+def query(options: Options, zone: str, on: datetime | None, dataset: str, run_id: str) -> None:
+    with opened(options) as context:
+        objects, day = context.wiring.audit_objects, on.date() if on else None
+        records = query_records(objects, zone=zone, on=day, dataset_id=dataset, run_id=run_id)
+        seen = published_as_of(objects, zone=zone, on=day) if zone and day else []
+        document = {"records": [_plain(record) for record in records], "visible": [_plain(record) for record in seen]}
+        lines = [_line(record) for record in records] or ["no record"]
+        lines += [f"visible at the end of the day: {record.event.dataset_id}" for record in seen]
+        answer(options, document, "\n".join(lines))
+
+
+@audit.command(help="Recompute every hash of the chain, and hold its end against the audit table.")
+@click.option("--archive-only", is_flag=True, help="Read the object archive and nothing else.")
+@command_flags
+def verify(options: Options, archive_only: bool) -> None:
+    with opened(options) as context:
+        head = None if archive_only else context.wiring.audit_sink.head()
+        found = verify_archive(context.wiring.audit_objects, head=head)
+        document = {"records": found.records, "ok": found.ok, "first_bad": found.first_bad or None}
+        answer(
+            options, document, f"{found.records} records, " + ("the chain holds" if found.ok else f"bad from {found.first_bad}")
+        )
+        if not found.ok:
+            raise VerificationFailed("The audit chain is broken.", which=[f"record {found.first_bad}"])
+
+
+@audit.command(help="Keep the records of a dataset or run past their time, or lift that again (--lift).")
+@click.option("--dataset", default="")
+@click.option("--run-id", default="")
+@click.option("--lift", is_flag=True)
+@command_flags
+def hold(options: Options, dataset: str, run_id: str, lift: bool) -> None:
+    if not dataset and not run_id:
+        raise click.UsageError("give --dataset or --run-id")
+    with opened(options) as context:
+        wiring = context.wiring
+        actor = wiring.identity.caller()
+        require_role(actor, Role.COMPLIANCE, "A legal hold")
+        records = query_records(wiring.audit_objects, dataset_id=dataset, run_id=run_id)
+        if not records:
+            raise VerificationFailed("The archive has no such records.", which=[dataset or run_id])
+        event = AuditEvent(
+            kind=AuditKind.HOLD_SET, actor=actor.subject, at=wiring.clock.now().isoformat(), run_id=run_id, dataset_id=dataset
+        )
+        set_hold(wiring.trail, wiring.audit_objects, records, held=not lift, event=event)
+        sequences = [record.sequence for record in records]
+        answer(options, {"records": sequences, "held": not lift}, f"{len(sequences)} records {'free' if lift else 'held'}")
+
+
+def _plain(record: AuditRecord) -> dict[str, object]:
+    return dict(json.loads(json.dumps(dataclasses.asdict(record), default=dict)))
+
+
+def _line(record: AuditRecord) -> str:
+    event = record.event
+    return f"{record.sequence:>6}  {event.at[:19]}  {event.kind.value:<28} {event.dataset_id or event.run_id}  by {event.actor}"

@@ -1,0 +1,78 @@
+"""`wardlake classify`: what each column is, decided by people on evidence."""
+
+from __future__ import annotations
+
+import click
+
+from wardlake.cli.context import opened
+from wardlake.cli.frame import Options, answer, command_flags
+from wardlake.model.errors import ConfigurationError, UnclassifiedColumns
+
+
+@click.group(help="What each column is: evidence, decisions, review.")
+def classify() -> None: ...
+
+
+@classify.command(help="Scan a source and list the columns that need a decision.")
+@click.option("--source", required=True, help="A name under conf/sources/, or NAME=FOLDER.")
+@click.option("--classification", default="", help="A file under conf/classification/; by default the source's own.")
+@command_flags
+def check(options: Options, source: str, classification: str) -> None:
+    from wardlake.pipelines.classification import check_source, new_check_id
+    from wardlake.pipelines.refresh.run import job_outside_a_run
+
+    with opened(options) as context:
+        name = new_check_id(context.wiring, "check")
+        job = job_outside_a_run(context.settings, context.wiring, source=source, classification=classification, run_id=name)
+        found = check_source(job)
+        lines = found.pop("lines")
+        answer(options, found, "\n".join(lines) or f"all {found['columns']} columns are decided")
+        if lines:
+            raise UnclassifiedColumns(
+                f"{len(lines)} columns of {found['source']} need a decision.",
+                next_step="wardlake classify review --source S --column T.C --as safe|sensitive|blocked --reason TEXT",
+            )
+
+
+@classify.command(help="Decide what a column is; recorded under your own credentials.")
+@click.option("--source", required=True, help="A file under conf/classification/.")
+@click.option("--column", required=True, help="TABLE.COLUMN, TABLE.struct.field, TABLE.column$.json.path")
+@click.option("--as", "verdict", required=True, type=click.Choice(["safe", "sensitive", "blocked"]))
+@click.option("--rule", default="", help="For sensitive: RULE or RULE:NAME=VALUE,NAME=VALUE, e.g. token:domain=patient")
+@click.option("--kind", default="", help="What the column holds, e.g. ssn.")
+@click.option("--reason", required=True)
+@command_flags
+def review(options: Options, source: str, column: str, verdict: str, rule: str, kind: str, reason: str) -> None:
+    from wardlake.pipelines.classification import parse_column, parse_decision, review_column
+
+    if bool(rule) != (verdict == "sensitive"):
+        raise ConfigurationError(what="--rule goes with --as sensitive, and only with it.")
+    with opened(options) as context:
+        decision = parse_decision(verdict, _rule(rule), kind, reason)
+        done = review_column(context.settings, context.wiring, source, parse_column(column), decision)
+        answer(options, done, _words(done))
+
+
+@classify.command(help="Confirm, as a second person, that a column is safe although evidence speaks against it.")
+@click.option("--source", required=True)
+@click.option("--column", required=True)
+@click.option("--code", default="", help="Second factor; asked for in production.")
+@command_flags
+def approve(options: Options, source: str, column: str, code: str) -> None:
+    from wardlake.pipelines.classification import approve_column, parse_column
+
+    with opened(options) as context:
+        done = approve_column(context.settings, context.wiring, source, parse_column(column), code)
+        answer(options, done, _words(done))
+
+
+def _rule(text: str) -> dict[str, str]:
+    name, _, parameters = text.partition(":")
+    pairs = [pair.partition("=") for pair in parameters.split(",") if pair]
+    return {"rule": name, **{key: value for key, _, value in pairs}}
+
+
+def _words(done: dict[str, object]) -> str:
+    if done["state"] == "waiting":
+        return f"{done['column']}: waits for a second person (wardlake classify approve), since there is evidence against it"
+    return f"{done['column']}: {done['state']}, written to {done['file']}"

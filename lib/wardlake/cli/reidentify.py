@@ -1,0 +1,51 @@
+"""`wardlake reidentify`: the audited way back from a token to a person."""
+
+from __future__ import annotations
+
+import click
+
+from wardlake.cli.context import opened
+from wardlake.cli.frame import Options, answer, command_flags
+
+
+@click.group(help="Which person a token stands for: asked, approved by a second person, told once.")
+def reidentify() -> None: ...
+
+
+@reidentify.command(help="Ask; needs the role steward or compliance.")
+@click.option("--token", required=True)
+@click.option("--purpose", default="dev", show_default=True)
+@click.option("--domain", default="patient", show_default=True)
+@click.option("--reason", required=True)
+@command_flags
+def request(options: Options, token: str, purpose: str, domain: str, reason: str) -> None:
+    from wardlake.pipelines.reidentification import ask
+
+    with opened(options) as context:
+        key = ask(context.wiring, token=token, purpose=purpose, domain=domain, reason=reason)
+        answer(options, {"request": key}, f"request {key} waits for a second person (wardlake reidentify approve {key})")
+
+
+@reidentify.command(help="Approve another person's request; needs the role compliance and a second factor.")
+@click.argument("request_id")
+@click.option("--code", default="", help="Second factor.")
+@command_flags
+def approve(options: Options, request_id: str, code: str) -> None:
+    from wardlake.pipelines.reidentification import confirm
+
+    with opened(options) as context:
+        confirm(context.wiring, request_id, code)
+        answer(options, {"request": request_id, "state": "approved"}, f"request {request_id} approved")
+
+
+@reidentify.command(help="Print the identifier, once, to the person who asked.")
+@click.argument("request_id")
+@click.option("--purpose", default="dev", show_default=True)
+@click.option("--code", default="", help="Second factor.")
+@command_flags
+def reveal(options: Options, request_id: str, purpose: str, code: str) -> None:
+    from wardlake.pipelines.reidentification import tell
+
+    with opened(options) as context:
+        identifier = tell(context.wiring, request_id, purpose, code)
+        answer(options, {"request": request_id, "identifier": identifier}, identifier)

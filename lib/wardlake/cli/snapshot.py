@@ -1,0 +1,43 @@
+"""`wardlake snapshot`: raw copies of a source, with a manifest that commits to them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from wardlake.cli.context import opened
+from wardlake.cli.frame import Options, answer, command_flags
+
+
+@click.group(help="Raw tables of a source at one moment, hashed and committed to.")
+def snapshot() -> None: ...
+
+
+@snapshot.command(help="Copy a source into raw tables.")
+@click.option("--source", required=True, help="A name under conf/sources/, or NAME=FOLDER.")
+@click.option("--run-id", default="", help="Name of the run; repeating it completes it.")
+@command_flags
+def create(options: Options, source: str, run_id: str) -> None:
+    from wardlake.pipelines.classification import new_check_id
+    from wardlake.pipelines.refresh.run import job_outside_a_run
+    from wardlake.pipelines.refresh.snapshot import snapshot as take
+
+    with opened(options) as context:
+        name = run_id or new_check_id(context.wiring, "snapshot")
+        job = job_outside_a_run(context.settings, context.wiring, source=source, classification="", run_id=name)
+        with job.registry.lock(f"snapshot/{job.source.name}/{name}"):
+            made: dict[str, Any] = dict(take(job, {}))
+        lines = [f"snapshot  {made['snapshot_id']}", *(f"{t['name']:<22} {t['rows']:>12,}" for t in made["tables"])]
+        answer(options, made, "\n".join(lines))
+
+
+@snapshot.command(help="Recompute a snapshot's hashes and commitments.")
+@click.argument("snapshot_id")
+@command_flags
+def verify(options: Options, snapshot_id: str) -> None:
+    from wardlake.pipelines.verification import verify_one_snapshot
+
+    with opened(options) as context:
+        found = verify_one_snapshot(context.settings, context.wiring, snapshot_id)
+        answer(options, found, f"ok: {found['tables']} tables of {found['source']} are as the manifest says")

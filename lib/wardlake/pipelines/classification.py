@@ -1,0 +1,136 @@
+"""`wardlake classify`: what is undecided, and people's decisions on it."""
+
+from __future__ import annotations
+
+import secrets
+from pathlib import Path
+from typing import Any
+
+from wardlake.classify.decisions import write_decision
+from wardlake.classify.gate import check_decisions
+from wardlake.classify.review import APPROVED, DECIDED, approve, load_approvals, request_reviews, review
+from wardlake.model.errors import ConfigurationError
+from wardlake.model.identifiers import ColumnPath, new_run_id
+from wardlake.model.identity import Identity
+from wardlake.model.treatments import Decision
+from wardlake.pipelines.ports_in_hand import PortsInHand
+from wardlake.pipelines.refresh.classify import gather_evidence, unclassified, undecided
+from wardlake.pipelines.refresh.job import RefreshJob
+from wardlake.settings.classification import ClassificationFile, Entry, decision_of
+from wardlake.settings.load import Settings
+from wardlake.settings.validation import adapter_for, validate
+from wardlake.snapshot.create import create_snapshot
+from wardlake.snapshot.retention import expire_snapshot
+
+
+def check_source(job: RefreshJob) -> dict[str, Any]:
+    """Scan a source as it stands now and answer what needs a decision; the snapshot taken for it is erased after."""
+    manifest = create_snapshot(
+        job.source, reader=job.sources, tables=job.tables, layout=job.layout, run_id=job.run_id, keys=job.keys,
+        objects=job.objects, clock=job.clock,
+    )  # fmt: skip
+    try:
+        evidence = gather_evidence(job)
+    finally:
+        expire_snapshot(manifest, tables=job.tables, layout=job.layout)
+    result = check_decisions(evidence, job.classification, load_approvals(job.registry, job.classification.source))
+    asked = [each.evidence for each in undecided(result)]
+    request_reviews(
+        job.registry, source=job.classification.source, run_id=job.run_id, evidence=asked, at=job.clock.now().isoformat()
+    )
+    return {
+        "source": job.source.name,
+        "columns": len(evidence),
+        "unclassified": unclassified(result),
+        "unknown": list(result.unknown),
+        "lines": result.lines(),
+    }
+
+
+def new_check_id(ports: PortsInHand, kind: str) -> str:
+    """A name for a look at a source that is no refresh."""
+    return new_run_id(kind, ports.clock.now(), secrets.token_hex(3))
+
+
+def parse_column(text: str) -> ColumnPath:
+    """`patients.NOTES`, `events.payload$.mrn`; raises `ConfigurationError` for what is no column path."""
+    table, dot, path = text.partition(".")
+    try:
+        return ColumnPath(table, path)
+    except ValueError:
+        raise ConfigurationError(
+            what="That is no column path." if dot else "A column is written TABLE.COLUMN.",
+            next_step="e.g. --column patients.NOTES",
+        ) from None
+
+
+def parse_decision(verdict: str, rule: dict[str, Any], kind: str, reason: str) -> Decision:
+    """A decision from the command's flags, validated as the file's entries are."""
+    entry: dict[str, Any] = {"sensitive": rule} if verdict == "sensitive" else {verdict: True}
+    entry |= {"kind": kind} if kind else {}
+    document = {"source": "s", "profile": "expert", "token_mode": "keyed", "tables": {"t": {"c": {**entry, "reason": reason}}}}
+    value, mistakes = validate(adapter_for(ClassificationFile), document, "the command")
+    if mistakes:
+        raise ConfigurationError(mistakes)
+    found: Entry = value.tables["t"]["c"]
+    return decision_of(found)
+
+
+def review_column(settings: Settings, ports: PortsInHand, name: str, column: ColumnPath, decision: Decision) -> dict[str, Any]:
+    """Record a person's decision; it is written into `conf/classification/` at once unless a second person is needed."""
+    caller = ports.identity.caller()
+    path = classification_file(settings, name)
+    outcome = review(
+        ports.registry,
+        identity=caller,
+        source=settings.classification(name).source,
+        column=column,
+        decision=decision,
+        at=ports.clock.now().isoformat(),
+        record=ports.trail.append,
+    )
+    if outcome.state == DECIDED:
+        write_decision(path, column.table, column.path, decision)
+    else:
+        ports.registry.put(PENDING, _pending_key(name, column), _entry_document(decision))
+    return {"column": str(column), "state": outcome.state, "against": list(outcome.kinds), "file": str(path)}
+
+
+def approve_column(settings: Settings, ports: PortsInHand, name: str, column: ColumnPath, code: str) -> dict[str, Any]:
+    """A second person confirms a waiting review; the decision is then written."""
+    caller: Identity = ports.identity.second_factor(code) if code else ports.identity.caller()
+    path = classification_file(settings, name)
+    pending = ports.registry.get(PENDING, _pending_key(name, column))
+    approve(
+        ports.registry,
+        identity=caller,
+        source=settings.classification(name).source,
+        column=column,
+        at=ports.clock.now().isoformat(),
+        record=ports.trail.append,
+    )
+    if pending:
+        write_decision(path, column.table, column.path, parse_decision("safe", {}, str(pending["kind"]), str(pending["reason"])))
+        ports.registry.delete(PENDING, _pending_key(name, column))
+    return {"column": str(column), "state": APPROVED, "file": str(path)}
+
+
+PENDING = "classification_pending"
+
+
+def classification_file(settings: Settings, name: str) -> Path:
+    """The file that holds a source's decisions."""
+    if name not in settings.classifications:
+        raise ConfigurationError(
+            what=f"There is no conf/classification/{name}.yaml.", next_step="write one that names source, profile and token_mode"
+        )
+    return settings.classifications[name].path
+
+
+def _pending_key(name: str, column: ColumnPath) -> str:
+    return f"{name}/{column}"
+
+
+def _entry_document(decision: Decision) -> dict[str, str]:
+    """Only a `safe` decision waits for a second person."""
+    return {"kind": decision.kind.value if decision.kind else "", "reason": decision.reason}

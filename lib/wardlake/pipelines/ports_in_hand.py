@@ -1,0 +1,53 @@
+"""The ports that commands are handed: whoever wires them decides what stands behind each."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from wardlake.audit.trail import AuditTrail
+from wardlake.model.zones import LakeLayout
+from wardlake.ports.audit_sink import AuditSink
+from wardlake.ports.clock import Clock
+from wardlake.ports.contracts import Contracts
+from wardlake.ports.identity import IdentityProvider
+from wardlake.ports.keys import Keys
+from wardlake.ports.objects import Objects
+from wardlake.ports.pager import Pager
+from wardlake.ports.registry import Registry
+from wardlake.ports.sources import Sources
+from wardlake.ports.tables import Tables
+
+
+class PortsInHand(Protocol):
+    """Every port of an environment, each made when it is first asked for."""
+
+    @property
+    def layout(self) -> LakeLayout: ...
+    @property
+    def clock(self) -> Clock: ...
+    @property
+    def keys(self) -> Keys: ...
+    @property
+    def objects(self) -> Objects: ...
+    @property
+    def audit_objects(self) -> Objects: ...
+    @property
+    def registry(self) -> Registry: ...
+    @property
+    def audit_sink(self) -> AuditSink: ...
+    @property
+    def trail(self) -> AuditTrail: ...
+    @property
+    def pager(self) -> Pager: ...
+    @property
+    def identity(self) -> IdentityProvider: ...
+    @property
+    def sources(self) -> Sources: ...
+    @property
+    def contracts(self) -> Contracts: ...
+    @property
+    def tables(self) -> Tables: ...
+
+    def prepare_key_file(self) -> None:
+        """Make the embedded key file where the environment uses one and there is none; a vault is never touched."""
+        ...

@@ -1,0 +1,47 @@
+"""`wardlake reidentify`: which patient a token stands for, asked by one person, approved by another, told once."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from wardlake.model.identity import Identity
+from wardlake.pipelines.ports_in_hand import PortsInHand
+from wardlake.tokens.mapping import Mappings
+from wardlake.tokens.reidentify import Desk, approve, request, reveal
+from wardlake.tokens.reveal import find_identifier
+
+APPROVE_WITHIN, REVEAL_WITHIN = timedelta(days=7), timedelta(hours=24)
+
+
+def desk_of(ports: PortsInHand) -> Desk:
+    """Where requests are kept and recorded."""
+    return Desk(
+        registry=ports.registry,
+        record=ports.trail.append,
+        clock=ports.clock,
+        approve_within=APPROVE_WITHIN,
+        reveal_within=REVEAL_WITHIN,
+    )
+
+
+def caller_of(ports: PortsInHand, code: str) -> Identity:
+    """Who calls, with their second factor where a code is given."""
+    return ports.identity.second_factor(code) if code else ports.identity.caller()
+
+
+def ask(ports: PortsInHand, *, token: str, purpose: str, domain: str, reason: str) -> str:
+    return request(desk_of(ports), ports.identity.caller(), token=token, purpose=purpose, domain=domain, reason=reason)
+
+
+def confirm(ports: PortsInHand, key: str, code: str) -> None:
+    approve(desk_of(ports), caller_of(ports, code), key)
+
+
+def tell(ports: PortsInHand, key: str, purpose: str, code: str) -> str:
+    """The identifier, once, to who asked; it is nowhere but in the answer."""
+
+    def find(domain: str, token: str) -> str:
+        mappings = Mappings(tables=ports.tables, layout=ports.layout, purpose=purpose)
+        return find_identifier(mappings, ports.keys, domain, token)
+
+    return reveal(desk_of(ports), caller_of(ports, code), key, find=find)
