@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import crypt
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -12,8 +13,19 @@ from tests.spec.deidentify.conftest import CONF
 from wardlake.deidentify.foreign_keys import check_references, order_tables
 from wardlake.deidentify.profiles import check_profile
 from wardlake.model.sources import SourceSpec
-from wardlake.model.treatments import Classification, DateShift, Generalise, Profile, Surrogate, Token, TokenMode
+from wardlake.model.treatments import (
+    Classification,
+    DateShift,
+    Decision,
+    Generalise,
+    Profile,
+    Surrogate,
+    Token,
+    TokenMode,
+    Verdict,
+)
 from wardlake.settings.classification import ClassificationFile
+from wardlake.settings.load import name_tables
 from wardlake.settings.validation import adapter_for
 
 
@@ -24,7 +36,7 @@ def read(path: str) -> Any:
 @pytest.fixture(scope="module")
 def source() -> SourceSpec:
     spec: SourceSpec = adapter_for(SourceSpec).validate_python(read("sources/synthea.yaml"))
-    return spec
+    return name_tables(spec)
 
 
 @pytest.fixture(scope="module", params=["synthea", "synthea-safe-harbor"])
@@ -41,6 +53,9 @@ def test_every_column_of_every_table_has_a_decision_and_no_other_is_named(source
 def test_the_profile_allows_every_decision_and_every_key_joins(source: SourceSpec, classification: Classification) -> None:
     assert check_profile(classification) == []
     assert check_references(source, classification) == []
+    patients = {**classification.tables["patients"], "Id": Decision(verdict=Verdict.SAFE)}
+    broken = replace(classification, tables={**classification.tables, "patients": patients})
+    assert len(check_references(source, broken)) == 15  # one for each key that names a patient
 
 
 def test_the_two_are_of_the_profiles_they_are_named_for(classification: Classification) -> None:
