@@ -79,21 +79,19 @@ class CsvSource:
     def _first_broken(self, table: TableSpec, files: list[SourceFile]) -> str:
         for file in files:
             one = {**self._files, (table.file or table.name): [file]}
-            rows = CsvSource._with(self, one).read(table).rows
-            numbered = rows.withColumn("record", F.monotonically_increasing_id() + 1)
-            first = numbered.where(F.col(f"`{_BROKEN}`").isNotNull()).agg(F.min("record")).first()
-            if first is not None and first[0] is not None:
-                return f"first in record {first[0]} of {file.name}: not as many columns as the header"
+            rows = CsvSource._with(self, one).read(table).rows.withColumn("record", F.monotonically_increasing_id() + 1)
+            broken = F.when(F.col(f"`{_BROKEN}`").isNotNull(), F.col("record"))
+            # The parser refuses a query of the damaged record alone: another column goes with it.
+            first = rows.agg(
+                F.min(broken).alias("record"), F.count(F.col("`" + rows.columns[0].replace("`", "``") + "`"))
+            ).collect()[0]["record"]
+            if first is not None:
+                return f"first in record {first} of {file.name}: not as many columns as the header"
         return "not as many columns as the header"
 
     def _first_undecodable(self, files: list[SourceFile]) -> str:
         for file in files:
-            lines = self._tables.spark.read.text(file.path).select(
-                F.monotonically_increasing_id().alias("id"),
-                F.spark_partition_id().alias("part"),
-                F.expr("is_valid_utf8(value)").alias("valid"),
-            )
-            line = _first_line(lines)
+            line = _first_line(self._tables.spark.read.text(file.path))
             if line:
                 return f"first in line {line} of {file.name}: bytes that are not UTF-8"
         return ""

@@ -45,10 +45,10 @@ def write_raw_table(table: TableSpec, path: str, *, source: OpenSource, tables: 
         kept = checked.select(*typed.columns)
         schema = allow_nulls(kept.schema)
         hashed = kept.observe(content, F.count(F.lit(1)).alias("rows"), sum_hashes(hash_row(schema)).alias("sum"))
-    except (PySparkException, Py4JError):
+        version = tables.replace(path, hashed, properties=KEEP_LOG)
+        warnings = judge_table(table, checks.get, source)
+    except (PySparkException, Py4JError):  # the engine's message may hold values
         raise ContractBroken("The table cannot be read at the source.", which=[table.name]) from None
-    version = tables.replace(path, hashed, properties=KEEP_LOG)
-    warnings = judge_table(table, checks.get, source)
     return Written(
         version=version,
         row_count=int(content.get["rows"]),
