@@ -21,6 +21,7 @@ DELTA = {
     "spark.sql.parquet.outputTimestampType": "TIMESTAMP_MICROS",
     "spark.sql.parquet.compression.codec": "zstd",
     "spark.sql.execution.arrow.pyspark.enabled": "true",
+    "spark.io.encryption.enabled": "true",  # shuffles, spills and broadcasts lie on local disks: they hold records and keys
     "spark.ui.enabled": "false",
     "spark.ui.showConsoleProgress": "false",
 }

@@ -57,17 +57,13 @@ def count_links(
     """Count linking rows of one output table. Runs one Spark job; only counts leave the workers."""
     if not person.has_links and not _named(person):
         return []
-    shared = rows.sparkSession.sparkContext.broadcast(known)
     years = frozenset(c for c in person.birth if isinstance(decisions[c].rule, DateYear))
 
     def count(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         for batch in batches:
-            yield count_batch(batch, person, years, shared.value)
+            yield count_batch(batch, person, years, known)
 
-    try:
-        counted = rows.select(*person_texts(person)).mapInArrow(count, _SCHEMA).collect()
-    finally:
-        shared.unpersist()
+    counted = rows.select(*person_texts(person)).mapInArrow(count, _SCHEMA).collect()
     totals: dict[tuple[str, str], np.ndarray[tuple[int], np.dtype[np.int64]]] = {}
     for row in counted:
         sums = totals.setdefault((row.columns, row.kind), np.zeros(3, dtype=np.int64))

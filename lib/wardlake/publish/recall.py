@@ -114,19 +114,15 @@ def _recall(kind: IdentifierKind, planted: int, found: int, confidence: float, f
 def _count_found(
     spark: SparkSession, matcher: Matcher, texts: Mapping[IdentifierKind, Sequence[str]]
 ) -> dict[IdentifierKind, int]:
-    context = spark.sparkContext
-    shared = context.broadcast((matcher, dict(texts)))
-    kinds = list(texts)
+    # in the task's closure, not an explicit broadcast: PySpark cannot write numpy arrays through its encrypted stream
+    planted, context, kinds = dict(texts), spark.sparkContext, list(texts)
 
     def count(part: Iterable[IdentifierKind]) -> Iterator[tuple[IdentifierKind, int]]:
         for kind in part:
-            yield kind, _count_kind(kind, *shared.value)
+            yield kind, _count_kind(kind, matcher, planted)
 
-    try:
-        found = context.parallelize(kinds, min(len(kinds), context.defaultParallelism) or 1).mapPartitions(count).collect()
-    finally:
-        shared.destroy()
-    return dict(found)
+    tasks = min(len(kinds), context.defaultParallelism) or 1
+    return dict(context.parallelize(kinds, tasks).mapPartitions(count).collect())
 
 
 def _count_kind(kind: IdentifierKind, matcher: Matcher, texts: Mapping[IdentifierKind, Sequence[str]]) -> int:

@@ -40,6 +40,7 @@ Sift = Callable[[CellCounts], Mapping[Hit, int]]
 FINDING, NOTICE = "finding", "notice"
 KNOWN_VALUE, KNOWN_NAME, KNOWN_DIGITS = "known-value", "known-name", "known-digits"
 _KNOWN = frozenset({KNOWN_VALUE, KNOWN_NAME, KNOWN_DIGITS})
+_NUMBERS = frozenset({"int", "bigint"})
 _NAMES = frozenset({IdentifierKind.PERSON_NAME, IdentifierKind.PLACE_NAME})
 _ADDRESS = _NAMES | {IdentifierKind.STREET_ADDRESS}
 _WRITES: Mapping[type, frozenset[IdentifierKind]] = {
@@ -107,7 +108,7 @@ def judge_column(
         return
     designed = kinds_by_design(decision)
     for (matcher, kind), cells in sift(counts).items():
-        if matcher not in _KNOWN and kind not in designed and not _keeps_form(decision, matcher, kind):
+        if matcher not in _KNOWN and kind not in designed and not _keeps_form(counts, decision, matcher, kind):
             yield _finding(table, counts, kind, matcher, cells)
     for hit, cells in counts.hits.items():
         if hit[0] in _KNOWN:
@@ -115,9 +116,15 @@ def judge_column(
             yield _finding(table, counts, hit[1], hit[0], cells, severity=severity)
 
 
-def _keeps_form(decision: Decision, matcher: str, kind: IdentifierKind) -> bool:
-    """A token of a number has as many digits as the number: its bare form is by design, its separators would not be."""
-    return matcher == BARE and isinstance(decision.rule, Token) and kind is decision.kind
+def _keeps_form(counts: CellCounts, decision: Decision, matcher: str, kind: IdentifierKind) -> bool:
+    """Whether a token has this form by design.
+
+    A number's token is a number of any size, so that one in ten passes a check digit. A text token of a number has as many
+    digits as the number: its bare form is by design, its separators would not be. Known values are looked for all the same.
+    """
+    if not isinstance(decision.rule, Token):
+        return False
+    return counts.type in _NUMBERS or counts.type.startswith("decimal") or (matcher == BARE and kind is decision.kind)
 
 
 def _finding(

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import asdict
 from typing import Any, cast
 
 from wardlake.detect.limits import speaking_hits
 from wardlake.model.errors import IdentifiersFound
+from wardlake.model.identifiers import ColumnPath
 from wardlake.model.plan import Outcome
 from wardlake.pipelines.refresh.deidentify import source_frames
 from wardlake.pipelines.refresh.job import RESIDUE, RefreshJob, secret
 from wardlake.pipelines.refresh.quarantine import quarantine
 from wardlake.publish.known_values import collect_known_values, foreign_columns
 from wardlake.publish.known_values_index import KnownValues, load_known_values
+from wardlake.publish.references import reference_name
 from wardlake.publish.residue import ResidueReport, ScanMeans, scan_residue
 from wardlake.tokens.keyring import KeyRing
 
@@ -25,7 +27,7 @@ def scan(job: RefreshJob, outcomes: Mapping[str, Outcome]) -> Outcome:
         job.tables,
         {name: job.layout.staged_table(job.run_id, name) for name in staged},
         job.classification,
-        known_values(job, job.ring()),
+        known_values(job, job.ring(), orphaned_columns(job, outcomes)),
         means=scan_means(job),
         run_id=job.run_id,
         expected_rows={name: int(table["rows_out"]) for name, table in staged.items()},
@@ -49,7 +51,19 @@ def scan_means(job: RefreshJob) -> ScanMeans:
     )
 
 
-def known_values(job: RefreshJob, ring: KeyRing) -> KnownValues:
+def orphaned_columns(job: RefreshJob, outcomes: Mapping[str, Outcome]) -> set[ColumnPath]:
+    """Columns of references that name keys which no parent has: their values stand nowhere else."""
+    proofs = cast(list[Mapping[str, Any]], outcomes["references"]["references"])
+    orphaned = {proof["reference"] for proof in proofs if proof["source"]["orphan_rows"]}
+    return {
+        ColumnPath(table.name, column)
+        for table, reference in job.source.references()
+        if reference_name(table.name, reference.columns, reference.table, reference.to) in orphaned
+        for column in reference.columns
+    }
+
+
+def known_values(job: RefreshJob, ring: KeyRing, orphaned: Collection[ColumnPath]) -> KnownValues:
     """Keyed hashes of the source's identifiers, kept restricted so that the dataset can be verified years later."""
     policy = job.knowledge.residue
     path, key = job.layout.known_values(job.run_id), secret(ring, RESIDUE)
@@ -61,7 +75,7 @@ def known_values(job: RefreshJob, ring: KeyRing) -> KnownValues:
             policy=policy.known_values,
             key=key,
             birth_words=policy.birth_words,
-            skip=foreign_columns(job.source),
+            skip=foreign_columns(job.source, with_orphans=orphaned),
         ),
     )
     return load_known_values(job.tables.read(path), key=key, policy=policy.known_values)
