@@ -59,6 +59,7 @@ def session(seen: Path) -> SparkSession:
         "spark.driver.memory": "1000m",
         "spark.sql.debug.maxToStringFields": "5000",
         "spark.sql.shuffle.partitions": "2",
+        "spark.io.encryption.enabled": "false",  # what is searched must be readable
         "spark.shuffle.compress": "false",
         "spark.broadcast.compress": "false",
         "spark.sql.warehouse.dir": str(seen / "warehouse"),
