@@ -80,7 +80,7 @@ class Draw:
         return F.lpad(self.number(label, 10**count, *of).cast("string"), count, "0")
 
     def one_of(self, label: str, words: list[str], *of: Column) -> Column:
-        return F.split(F.lit(",".join(words)), ",").getItem(self.number(label, len(words), *of).cast("int"))
+        return F.split(F.lit(",".join(words)), ",")[self.number(label, len(words), *of).cast("int")]
 
     def uuid(self, value: Column, copy: Column) -> Column:
         """Another UUID; null stays null. A MD5 of seed, copy and the old one."""
