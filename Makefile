@@ -22,7 +22,8 @@ setup-tests: setup-dev  ## Set up the servers that the tests start: PostgreSQL, 
 	@infra/setup/servers.sh
 
 demo: setup  ## Turn the bundled sample into a de-identified dataset
-	@.venv/bin/wardlake dev refresh --source synthea --lake .lake/demo
+	@.venv/bin/wardlake keys create --source synthea --lake .lake/demo
+	@.venv/bin/wardlake dev refresh --source synthea --lake .lake/demo --fresh
 
 test: setup-tests lint types  ## Run every check and every test, servers included
 	@$(PYTHON) -m pytest

@@ -12,7 +12,14 @@ from wardlake.adapters.spark_session import start_session
 
 ROOT = Path(__file__).parent.parent
 
-pytest_plugins = ["tests.servers.postgres", "tests.servers.minio", "tests.servers.openbao", "tests.servers.airflow", "tests.servers.spark_cluster", "tests.records"]
+pytest_plugins = [
+    "tests.servers.postgres",
+    "tests.servers.minio",
+    "tests.servers.openbao",
+    "tests.servers.airflow",
+    "tests.servers.spark_cluster",
+    "tests.records",
+]
 
 
 @pytest.fixture(scope="session")

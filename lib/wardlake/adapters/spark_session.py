@@ -26,6 +26,9 @@ DELTA = {
     "spark.ui.showConsoleProgress": "false",
 }
 
+# What a JVM takes only when it is started.
+AT_LAUNCH = frozenset({"spark.driver.memory", "spark.driver.extraJavaOptions", "spark.driver.extraClassPath"})
+
 
 def jars(folder: Path) -> str:
     """The jars of `make setup` as `spark.jars` wants them."""
@@ -38,12 +41,24 @@ def jars(folder: Path) -> str:
 def start_session(
     name: str, *, jar_folder: Path, master: str = "local[*]", conf: Mapping[str, str] | None = None
 ) -> SparkSession:
-    """A session with Delta; `conf` wins over the defaults. Under spark-submit the running context is used."""
+    """A session with Delta; `conf` wins over the defaults.
+
+    Under spark-submit its own `--master`, memory and `--jars` hold: the JVM runs already, and only what it can still take
+    is set.
+    """
     os.environ.setdefault("SPARK_LOCAL_IP", "127.0.0.1")
     os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
-    builder = SparkSession.builder.appName(name).master(master).config("spark.jars", jars(jar_folder))
+    builder = SparkSession.builder.appName(name)
+    if not submitted():
+        builder = builder.master(master).config("spark.jars", jars(jar_folder))
     for key, value in {**DELTA, **(conf or {})}.items():
-        builder = builder.config(key, value)
+        if not (submitted() and key in AT_LAUNCH):
+            builder = builder.config(key, value)
     session = builder.getOrCreate()
     session.sparkContext.setLogLevel("ERROR")
     return session
+
+
+def submitted() -> bool:
+    """Whether spark-submit started this process."""
+    return "PYSPARK_GATEWAY_PORT" in os.environ
