@@ -1,0 +1,104 @@
+"""What a whole refresh costs beside a plain Spark copy of the same tables, step by step.
+
+    python -m tests.benchmarks.refresh --from FOLDER [--memory 3g] [--scratch FOLDER]
+
+FOLDER holds an export as Parquet, e.g. one that `tests.benchmarks.amplify` made. Both sides run in one session, CPU of the whole
+process tree: the copy before and after the refresh, the dearer of the two counting least for us, so the cheaper is taken.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shutil
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from wardlake.adapters.spark_session import start_session
+from wardlake.pipelines.key_making import create_keys, domains_needed
+from wardlake.pipelines.refresh.run import run_refresh
+from wardlake.ports.tables import Tables
+from wardlake.runs.cpu import tree_cpu_seconds
+from wardlake.runs.engine import load_run
+from wardlake.settings.load import Settings, load_settings
+from wardlake.settings.today import today
+from wardlake.snapshot.manifest import find_manifest
+from wardlake.wiring import Wiring
+
+ROOT = Path(__file__).parents[2]
+# What the promise of six times speaks of; the snapshot and the contracts are told beside it.
+PROMISED = ("classify", "deidentify", "references", "scan", "seal", "publish", "report")
+
+
+class Quiet:
+    """Nobody watches."""
+
+    def started(self, step: object, number: int, of: int) -> None: ...
+    def skipped(self, step: object, number: int, of: int) -> None: ...
+    def finished(self, step: object, record: object) -> None: ...
+    def failed(self, step: object, seconds: float) -> None: ...
+
+
+def main() -> None:
+    """Print the ratios as JSON."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--from", dest="origin", type=Path, required=True)
+    parser.add_argument("--memory", default="3g")
+    parser.add_argument("--scratch", default=None, help="where the lake lies while this runs")
+    asked = parser.parse_args()
+    with tempfile.TemporaryDirectory(dir=asked.scratch) as scratch:
+        print(json.dumps(measure(asked.origin.resolve(), Path(scratch), asked.memory), indent=2))
+
+
+def measure(origin: Path, scratch: Path, memory: str) -> Mapping[str, Any]:
+    """Ratios to the plain copy, by step and in all."""
+    settings = configure(origin, scratch)
+    conf = {"spark.driver.memory": memory, "spark.sql.shuffle.partitions": "8"}
+    spark = start_session("wardlake-refresh-benchmark", jar_folder=ROOT / ".tools" / "jars", conf=conf)
+    wiring = Wiring(environment=settings.environment, lake=str(scratch / "lake"), root=settings.root, session=lambda: spark)
+    create_keys(wiring, domains_needed(settings.classification("synthea")))
+    answer = run_refresh(
+        settings, wiring, source="synthea", classification="", sample="100%", run_id="", only="", fresh=True,
+        progress=Quiet(), told=lambda _: None,
+    )  # fmt: skip
+    run = load_run(wiring.registry, answer["run_id"])
+    assert run is not None
+    raw = [(t.name, t.path) for t in find_manifest(wiring.tables, wiring.layout, "synthea", answer["run_id"]).tables]
+    copy = min(cost_of_copy(wiring.tables, raw, scratch / "copy") for _ in range(2))
+    cpu = {name: step.cpu_seconds for name, step in run.steps.items()}
+    return {
+        "rows": sum(table["rows_in"] for table in answer["tables"]),
+        "copy_cpu_seconds": round(copy, 1),
+        "ratio_by_step": {name: round(seconds / copy, 2) for name, seconds in cpu.items()},
+        "ratio_promised_steps": round(sum(cpu.get(name, 0.0) for name in PROMISED) / copy, 2),
+        "ratio_all_steps": round(sum(cpu.values()) / copy, 2),
+    }
+
+
+def configure(origin: Path, scratch: Path) -> Settings:
+    """The repository's configuration, with the source read from Parquet files at `origin`."""
+    shutil.copytree(ROOT / "conf", scratch / "conf")
+    (scratch / "expectations").symlink_to(ROOT / "expectations")
+    source = scratch / "conf" / "sources" / "synthea.yaml"
+    lines = source.read_text("utf-8").splitlines()
+    changed = [
+        "kind: parquet" if line.startswith("kind:") else f"location: {origin}" if line.startswith("location:") else line
+        for line in lines
+        if not line.startswith("read:")
+    ]
+    source.write_text("\n".join(changed) + "\n", "utf-8")
+    return load_settings(scratch / "conf", "embedded", today=today())
+
+
+def cost_of_copy(tables: Tables, raw: list[tuple[str, str]], target: Path) -> float:
+    """CPU seconds of reading every raw table and writing it again as it is."""
+    before = tree_cpu_seconds()
+    for name, path in raw:
+        tables.replace(str(target / name), tables.read(path))
+    return tree_cpu_seconds() - before
+
+
+if __name__ == "__main__":
+    main()
