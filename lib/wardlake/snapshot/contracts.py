@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import reduce
-from operator import or_
 from typing import Any
 
 import pyspark.sql.functions as F
@@ -46,13 +45,13 @@ def declared_columns(table: TableSpec) -> list[str]:
     return list(dict.fromkeys(named))
 
 
-def measures(table: TableSpec, typed: TypedTable, faults: Mapping[str, Column]) -> list[Column]:
-    """One aggregate per rule, to be observed while the rows pass."""
+def conditions(table: TableSpec, typed: TypedTable, faults: Mapping[str, Column]) -> dict[str, Column]:
+    """One condition per rule, `RULE:NAME`, true for a row that breaks it."""
     rules = {("fault", name): condition for name, condition in faults.items()}
     rules |= {("misfit", name): condition for name, condition in typed.misfits.items()}
     rules |= {("null_key", name): column(name).isNull() for name in table.primary_key}
     rules |= {("odd", name): condition for name, condition in typed.warnings.items()}
-    return [F.count(F.when(condition, 1)).alias(f"{rule}:{name}") for (rule, name), condition in rules.items()]
+    return {f"{rule}:{name}": condition for (rule, name), condition in rules.items()}
 
 
 def findings(measured: Mapping[str, Any]) -> Iterator[Finding]:
@@ -81,8 +80,3 @@ def count_repeated(table: TableSpec, rows: DataFrame) -> DataFrame:
     """One row with `repeated`: the exact number of primary keys that occur more than once."""
     counted = rows.groupBy(*[column(c) for c in table.primary_key]).agg(F.count(F.lit(1)).alias("rows at key"))
     return counted.where("`rows at key` > 1").agg(F.count(F.lit(1)).alias("repeated"))
-
-
-def any_of(conditions: Sequence[Column]) -> Column:
-    """True where one of the conditions is; never null."""
-    return reduce(or_, [F.coalesce(condition, F.lit(False)) for condition in conditions], F.lit(False))

@@ -9,7 +9,7 @@ from typing import Any
 import pyspark.sql.functions as F
 from py4j.protocol import Py4JError  # type: ignore[import-untyped]
 from pyspark.errors import PySparkException
-from pyspark.sql import Observation
+from pyspark.sql import DataFrame, Observation
 from pyspark.sql.types import StructField, StructType
 
 from wardlake.audit.content_hash import hash_row, sum_hashes
@@ -17,11 +17,13 @@ from wardlake.model.errors import ContractBroken
 from wardlake.model.sources import TableSpec
 from wardlake.ports.sources import OpenSource, RawTable
 from wardlake.ports.tables import Tables
-from wardlake.snapshot.contracts import declared_columns, findings, measures
-from wardlake.snapshot.typed_columns import TypedTable, require_columns, type_texts, type_values
+from wardlake.snapshot.contracts import conditions, declared_columns, findings
+from wardlake.snapshot.typed_columns import TypedTable, column, require_columns, type_texts, type_values
 
 # A kept snapshot may be read years later: Delta must never tidy its log away.
 KEEP_LOG = {"delta.logRetentionDuration": "interval 36500 days", "delta.enableExpiredLogCleanup": "false"}
+
+_HASH = "hash of the row"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,23 +41,42 @@ def write_raw_table(table: TableSpec, path: str, *, source: OpenSource, tables: 
     """Read, check, hash and write one table in one pass; raises `ContractBroken` naming columns, never values."""
     try:
         raw = source.read(table)
-        typed = type_table(table, raw)
-        checks, content = Observation(), Observation()
-        checked = typed.rows.observe(checks, F.count(F.lit(1)).alias("rows"), *measures(table, typed, raw.faults))
-        kept = checked.select(*typed.columns)
-        schema = allow_nulls(kept.schema)
-        hashed = kept.observe(content, F.count(F.lit(1)).alias("rows"), sum_hashes(hash_row(schema)).alias("sum"))
-        version = tables.replace(path, hashed, properties=KEEP_LOG)
-        warnings = judge_table(table, checks.get, source)
+        observed, content = Observation(), observe_content(table, type_table(table, raw), raw)
+        version = tables.replace(path, content.watch(observed), properties=KEEP_LOG)
+        warnings = judge_table(table, observed.get, source)
     except (PySparkException, Py4JError):  # the engine's message may hold values
         raise ContractBroken("The table cannot be read at the source.", which=[table.name]) from None
     return Written(
         version=version,
-        row_count=int(content.get["rows"]),
-        row_sum=str(content.get["sum"]),
-        schema=schema.json(),
+        row_count=int(observed.get["rows"]),
+        row_sum=str(observed.get["sum"]),
+        schema=content.schema.json(),
         warnings=warnings,
     )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Watched:
+    """Rows beside their hash and the conditions they break, all computed before the engine counts them."""
+
+    rows: DataFrame
+    schema: StructType
+    rules: tuple[str, ...]
+
+    def watch(self, observation: Observation) -> DataFrame:
+        """The table's own columns; `observation` counts what passes."""
+        counts = [F.count(F.when(column(rule), 1)).alias(rule) for rule in self.rules]
+        totals = [F.count(F.lit(1)).alias("rows"), sum_hashes(column(_HASH)).alias("sum")]
+        return self.rows.observe(observation, *totals, *counts).select(*[column(name) for name in self.schema.names])
+
+
+def observe_content(table: TableSpec, typed: TypedTable, raw: RawTable) -> Watched:
+    """Each row with its hash and conditions as columns: the aggregates that watch them are interpreted, these are compiled."""
+    broken = conditions(table, typed, raw.faults)
+    wide = typed.rows.select(*typed.columns, *[condition.alias(rule) for rule, condition in broken.items()])
+    names = wide.columns[: len(typed.columns)]
+    schema = allow_nulls(StructType([wide.schema[name] for name in names]))
+    return Watched(rows=wide.withColumn(_HASH, hash_row(schema)), schema=schema, rules=tuple(broken))
 
 
 def allow_nulls(schema: StructType) -> StructType:
