@@ -22,10 +22,10 @@ Decisions = Mapping[str, Decision]
 class Approval:
     """Two people's word that a `safe` decision stands although evidence speaks against it.
 
-    It covers one decision on one column path of a source, and the kinds of evidence that both saw.
+    It covers one decision on one column path of a classification, and the kinds of evidence that both saw.
     """
 
-    source: str
+    source: str  # the classification's name, by default its source's: two profiles of one source are approved apart
     table: str
     path: str
     decision_hash: str
@@ -76,13 +76,15 @@ class GateResult:
 
 
 def check_decisions(
-    evidence: Sequence[ColumnEvidence], classification: Classification, approvals: Sequence[Approval] = ()
+    evidence: Sequence[ColumnEvidence], classification: Classification, approvals: Sequence[Approval] = (), *, name: str = ""
 ) -> GateResult:
     """Hold all columns of a source against its classification.
 
     `evidence` has a row for every column path of every table. A decision on a container covers what lies inside only where
-    it removes or replaces the whole; `safe` never does, so that a new field inside halts the run.
+    it removes or replaces the whole; `safe` never does, so that a new field inside halts the run. `name` is the
+    classification's, which approvals are given under; empty: its source's.
     """
+    named = name or classification.source
     gaps, contradictions = [], []
     for row in evidence:
         decisions = classification.tables.get(row.table, {})
@@ -92,7 +94,7 @@ def check_decisions(
                 gaps.append(Gap(table=row.table, path=row.path, evidence=row))
         elif decision.verdict is Verdict.SAFE:
             against = evidence_against(row)
-            if against and not _is_approved(row, decision, against, classification.source, approvals):
+            if against and not _is_approved(row, decision, against, named, approvals):
                 contradictions.append(Contradiction(table=row.table, path=row.path, against=against, evidence=row))
     return GateResult(gaps=tuple(gaps), contradictions=tuple(contradictions), unknown=tuple(_unknown(evidence, classification)))
 
@@ -123,10 +125,10 @@ def hash_decision(decision: Decision) -> str:
 
 
 def _is_approved(
-    row: ColumnEvidence, decision: Decision, against: tuple[str, ...], source: str, approvals: Sequence[Approval]
+    row: ColumnEvidence, decision: Decision, against: tuple[str, ...], name: str, approvals: Sequence[Approval]
 ) -> bool:
     return any(
-        (a.source, a.table, a.path) == (source, row.table, row.path)
+        (a.source, a.table, a.path) == (name, row.table, row.path)
         and a.decision_hash == hash_decision(decision)
         and a.kinds.issuperset(against)
         and a.reviewer != a.approver

@@ -1,4 +1,7 @@
-"""Review: a person decides what a column is; a second one where the evidence speaks against it. Recorded before it counts."""
+"""Review: a person decides what a column is; a second one where the evidence speaks against it. Recorded before it counts.
+
+`source` is everywhere the name of the classification, so that two profiles of one source are reviewed apart.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +15,7 @@ from wardlake.model.errors import ContractBroken, NotAllowed
 from wardlake.model.evidence import ColumnEvidence
 from wardlake.model.identifiers import ColumnPath
 from wardlake.model.identity import Identity, Role
-from wardlake.model.treatments import Decision, Verdict
+from wardlake.model.treatments import Decision, IdentifierKind, Verdict
 from wardlake.ports.registry import Registry
 
 REQUESTS, REVIEWS = "classification_requests", "classification_reviews"
@@ -73,28 +76,39 @@ def review(
     return outcome
 
 
-def approve(registry: Registry, *, identity: Identity, source: str, column: ColumnPath, at: str, record: Record) -> Approval:
-    """A second person confirms the waiting review of a column; `record` is called before the state changes.
+def approve(
+    registry: Registry,
+    *,
+    identity: Identity,
+    source: str,
+    column: ColumnPath,
+    at: str,
+    record: Record,
+    check: Callable[[Decision], object] = lambda _: None,
+) -> Decision:
+    """A second person confirms the waiting review of a column; returns the decision that now stands.
 
-    Raises `NotAllowed` for the reviewer's own credential under whatever name, for other roles, and without a second factor
-    in production; `ContractBroken` where no review waits.
+    `check` may refuse that decision, then `record` is called, then the state changes. Raises `NotAllowed` for the reviewer's
+    own credential or name, for other roles, and without a second factor in production; `ContractBroken` where no review waits.
     """
     _require_reviewer(identity)
     if identity.production and not identity.second_factor:
         raise NotAllowed("An approval needs a second factor.", which=[str(column)], next_step="give --code")
     key, waiting = _waiting_review(registry, source, column)
-    if waiting["reviewer"] == identity.credential:
+    if waiting["reviewer"] == identity.credential or waiting["reviewer_subject"] == identity.subject:
         raise NotAllowed(
             "The second person must be another one than the reviewer.",
             which=[str(column)],
             next_step="ask a colleague with a credential of their own",
         )
+    decision = _decision_of(waiting)
+    check(decision)
     confirmed = {**waiting, "state": APPROVED, "approver": identity.credential, "approved_at": at}
     outcome = _review_of(confirmed)
     record(_event(AuditKind.CLASSIFICATION_APPROVED, identity, outcome, at))
     if not registry.replace(REVIEWS, key, waiting, confirmed):
         raise ContractBroken("The review changed meanwhile.", which=[str(column)], next_step="look at it again")
-    return _approval_of(confirmed)
+    return decision
 
 
 def load_approvals(registry: Registry, source: str) -> list[Approval]:
@@ -164,6 +178,7 @@ def _document(outcome: Review, identity: Identity, decision: Decision, at: str) 
         "path": outcome.column.path,
         "decision_hash": outcome.decision_hash,
         "verdict": decision.verdict.value,
+        "kind": decision.kind.value if decision.kind else "",
         "kinds": list(outcome.kinds),
         "state": outcome.state,
         "reason": decision.reason,
@@ -181,6 +196,12 @@ def _review_of(document: Mapping[str, Any]) -> Review:
         kinds=tuple(document["kinds"]),
         state=document["state"],
     )
+
+
+def _decision_of(document: Mapping[str, Any]) -> Decision:
+    """The decision that waits; only a `safe` one does, so it has no rule."""
+    kind = IdentifierKind(document["kind"]) if document["kind"] else None
+    return Decision(verdict=Verdict(document["verdict"]), kind=kind, reason=document["reason"])
 
 
 def _approval_of(document: Mapping[str, Any]) -> Approval:

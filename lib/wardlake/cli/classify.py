@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import json
+import sys
+from typing import Any
+
 import click
 
 from wardlake.cli.context import opened
-from wardlake.cli.frame import Options, answer, command_flags
+from wardlake.cli.frame import Options, answer, command_flags, report_error
 from wardlake.model.errors import ConfigurationError, UnclassifiedColumns
 
 
@@ -28,17 +32,18 @@ def check(options: Options, source: str, classification: str) -> None:
         lines = found.pop("lines")
         answer(options, found, "\n".join(lines) or f"all {found['columns']} columns are decided")
         if lines:
-            raise UnclassifiedColumns(
+            halted = UnclassifiedColumns(
                 f"{len(lines)} columns of {found['source']} need a decision.",
                 next_step="wardlake classify review --source S --column T.C --as safe|sensitive|blocked --reason TEXT",
             )
+            sys.exit(report_error(halted, as_json=False))  # the answer is printed: stdout holds one object
 
 
 @classify.command(help="Decide what a column is; recorded under your own credentials.")
 @click.option("--source", required=True, help="A file under conf/classification/.")
 @click.option("--column", required=True, help="TABLE.COLUMN, TABLE.struct.field, TABLE.column$.json.path")
 @click.option("--as", "verdict", required=True, type=click.Choice(["safe", "sensitive", "blocked"]))
-@click.option("--rule", default="", help="For sensitive: RULE or RULE:NAME=VALUE,NAME=VALUE, e.g. token:domain=patient")
+@click.option("--rule", default="", help="For sensitive: RULE, RULE:NAME=VALUE,NAME=VALUE, or JSON, e.g. token:domain=patient")
 @click.option("--kind", default="", help="What the column holds, e.g. ssn.")
 @click.option("--reason", required=True)
 @command_flags
@@ -48,7 +53,7 @@ def review(options: Options, source: str, column: str, verdict: str, rule: str, 
     if bool(rule) != (verdict == "sensitive"):
         raise ConfigurationError(what="--rule goes with --as sensitive, and only with it.")
     with opened(options) as context:
-        decision = parse_decision(verdict, _rule(rule), kind, reason)
+        decision = parse_decision(verdict, parse_rule(rule), kind, reason)
         done = review_column(context.settings, context.wiring, source, parse_column(column), decision)
         answer(options, done, _words(done))
 
@@ -66,10 +71,23 @@ def approve(options: Options, source: str, column: str, code: str) -> None:
         answer(options, done, _words(done))
 
 
-def _rule(text: str) -> dict[str, str]:
+def parse_rule(text: str) -> dict[str, Any]:
+    """`token:domain=patient`, or the rule as the file has it, as JSON: `{"rule": "bucket", "edges": [1, 2]}`."""
+    if text.lstrip().startswith("{"):
+        return _json_rule(text)
     name, _, parameters = text.partition(":")
     pairs = [pair.partition("=") for pair in parameters.split(",") if pair]
     return {"rule": name, **{key: value for key, _, value in pairs}}
+
+
+def _json_rule(text: str) -> dict[str, Any]:
+    try:
+        document: dict[str, Any] = json.loads(text)
+    except ValueError:
+        raise ConfigurationError(
+            what="--rule is no JSON object.", next_step='e.g. --rule \'{"rule": "bucket", "edges": [1, 2]}\''
+        ) from None
+    return document
 
 
 def _words(done: dict[str, object]) -> str:

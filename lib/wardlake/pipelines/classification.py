@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import secrets
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from wardlake.classify.decisions import write_decision
 from wardlake.classify.gate import check_decisions
 from wardlake.classify.review import APPROVED, DECIDED, approve, load_approvals, request_reviews, review
-from wardlake.model.errors import ConfigurationError
+from wardlake.deidentify.foreign_keys import check_references
+from wardlake.deidentify.profiles import check_profile
+from wardlake.model.errors import ConfigurationError, Mistake
 from wardlake.model.identifiers import ColumnPath, new_run_id
 from wardlake.model.identity import Identity
+from wardlake.model.sources import RetentionClass
 from wardlake.model.treatments import Decision
 from wardlake.pipelines.ports_in_hand import PortsInHand
 from wardlake.pipelines.refresh.classify import gather_evidence, unclassified, undecided
@@ -20,24 +25,22 @@ from wardlake.settings.classification import ClassificationFile, Entry, decision
 from wardlake.settings.load import Settings
 from wardlake.settings.validation import adapter_for, validate
 from wardlake.snapshot.create import create_snapshot
-from wardlake.snapshot.retention import expire_snapshot
 
 
 def check_source(job: RefreshJob) -> dict[str, Any]:
     """Scan a source as it stands now and answer what needs a decision; the snapshot taken for it is erased after."""
-    manifest = create_snapshot(
-        job.source, reader=job.sources, tables=job.tables, layout=job.layout, run_id=job.run_id, keys=job.keys,
-        objects=job.objects, clock=job.clock,
-    )  # fmt: skip
+    passing = replace(job.source, retention=RetentionClass.OPERATIONAL, legal_basis="")  # also a study's: nothing stays
     try:
+        create_snapshot(
+            passing, reader=job.sources, tables=job.tables, layout=job.layout, run_id=job.run_id, keys=job.keys,
+            objects=job.objects, clock=job.clock,
+        )  # fmt: skip
         evidence = gather_evidence(job)
     finally:
-        expire_snapshot(manifest, tables=job.tables, layout=job.layout)
-    result = check_decisions(evidence, job.classification, load_approvals(job.registry, job.classification.source))
+        erase_check(job)
+    result = check_decisions(evidence, job.classification, load_approvals(job.registry, job.dataset), name=job.dataset)
     asked = [each.evidence for each in undecided(result)]
-    request_reviews(
-        job.registry, source=job.classification.source, run_id=job.run_id, evidence=asked, at=job.clock.now().isoformat()
-    )
+    request_reviews(job.registry, source=job.dataset, run_id=job.run_id, evidence=asked, at=job.clock.now().isoformat())
     return {
         "source": job.source.name,
         "columns": len(evidence),
@@ -45,6 +48,12 @@ def check_source(job: RefreshJob) -> dict[str, Any]:
         "unknown": list(result.unknown),
         "lines": result.lines(),
     }
+
+
+def erase_check(job: RefreshJob) -> None:
+    """Remove what a look at a source wrote, whether it came to a manifest or not; manifest and secret first."""
+    job.tables.delete_folder(f"{job.layout.snapshots(job.source.name)}/{job.run_id}")
+    job.tables.delete_folder(job.layout.raw_snapshot(job.source.name, job.run_id))
 
 
 def new_check_id(ports: PortsInHand, kind: str) -> str:
@@ -77,13 +86,17 @@ def parse_decision(verdict: str, rule: dict[str, Any], kind: str, reason: str) -
 
 
 def review_column(settings: Settings, ports: PortsInHand, name: str, column: ColumnPath, decision: Decision) -> dict[str, Any]:
-    """Record a person's decision; it is written into `conf/classification/` at once unless a second person is needed."""
+    """Record a person's decision; it is written into `conf/classification/` at once unless a second person is needed.
+
+    Raises `ConfigurationError`, and neither records nor writes, where the classification would not hold with it.
+    """
     caller = ports.identity.caller()
     path = classification_file(settings, name)
+    require_consistent(settings, name, column, decision)
     outcome = review(
         ports.registry,
         identity=caller,
-        source=settings.classification(name).source,
+        source=name,
         column=column,
         decision=decision,
         at=ports.clock.now().isoformat(),
@@ -91,8 +104,6 @@ def review_column(settings: Settings, ports: PortsInHand, name: str, column: Col
     )
     if outcome.state == DECIDED:
         write_decision(path, column.table, column.path, decision)
-    else:
-        ports.registry.put(PENDING, _pending_key(name, column), _entry_document(decision))
     return {"column": str(column), "state": outcome.state, "against": list(outcome.kinds), "file": str(path)}
 
 
@@ -100,22 +111,34 @@ def approve_column(settings: Settings, ports: PortsInHand, name: str, column: Co
     """A second person confirms a waiting review; the decision is then written."""
     caller: Identity = ports.identity.second_factor(code) if code else ports.identity.caller()
     path = classification_file(settings, name)
-    pending = ports.registry.get(PENDING, _pending_key(name, column))
-    approve(
+    decision = approve(
         ports.registry,
         identity=caller,
-        source=settings.classification(name).source,
+        source=name,
         column=column,
         at=ports.clock.now().isoformat(),
         record=ports.trail.append,
+        check=lambda waiting: require_consistent(settings, name, column, waiting),
     )
-    if pending:
-        write_decision(path, column.table, column.path, parse_decision("safe", {}, str(pending["kind"]), str(pending["reason"])))
-        ports.registry.delete(PENDING, _pending_key(name, column))
+    write_decision(path, column.table, column.path, decision)
     return {"column": str(column), "state": APPROVED, "file": str(path)}
 
 
-PENDING = "classification_pending"
+def require_consistent(settings: Settings, name: str, column: ColumnPath, decision: Decision) -> None:
+    """Raise `ConfigurationError` where the classification with this decision breaks its profile or parts two ends of a key."""
+    now, path = settings.classification(name), classification_file(settings, name)
+    columns: Mapping[str, Decision] = {**now.tables.get(column.table, {}), column.path: decision}
+    then = replace(now, tables={**now.tables, column.table: columns})
+    complaints = [*check_profile(then), *check_references(settings.source(now.source), then)]
+    if complaints:
+        mistakes = [
+            Mistake(str(path), 0, f"{table}.{place}: {message}" if table else message) for table, place, message in complaints
+        ]
+        raise ConfigurationError(
+            mistakes,
+            what=f"{column} cannot be decided so: the classification would not hold. Nothing was written.",
+            next_step="decide it otherwise; both ends of a key are changed together in the file itself",
+        )
 
 
 def classification_file(settings: Settings, name: str) -> Path:
@@ -125,12 +148,3 @@ def classification_file(settings: Settings, name: str) -> Path:
             what=f"There is no conf/classification/{name}.yaml.", next_step="write one that names source, profile and token_mode"
         )
     return settings.classifications[name].path
-
-
-def _pending_key(name: str, column: ColumnPath) -> str:
-    return f"{name}/{column}"
-
-
-def _entry_document(decision: Decision) -> dict[str, str]:
-    """Only a `safe` decision waits for a second person."""
-    return {"kind": decision.kind.value if decision.kind else "", "reason": decision.reason}

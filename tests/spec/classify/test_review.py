@@ -9,13 +9,14 @@ import pytest
 
 from wardlake.adapters.sqlite_registry import SqliteRegistry
 from wardlake.classify.decisions import write_decision
+from wardlake.classify.gate import check_decisions
 from wardlake.classify.review import APPROVED, DECIDED, WAITING, approve, load_approvals, open_requests, request_review, review
 from wardlake.model.audit import AuditEvent, AuditKind
 from wardlake.model.errors import AuditUnavailable, ConfigurationError, ContractBroken, NotAllowed
 from wardlake.model.evidence import ColumnEvidence
 from wardlake.model.identifiers import ColumnPath
 from wardlake.model.identity import Identity, Role
-from wardlake.model.treatments import Decision, IdentifierKind, Token, Verdict
+from wardlake.model.treatments import Classification, Decision, IdentifierKind, Profile, Token, TokenMode, Verdict
 
 AT = "2026-01-31T02:00:00Z"
 COLUMN = ColumnPath("patients", "NOTES")
@@ -53,8 +54,8 @@ def decide(registry: SqliteRegistry, who: Identity, decision: Decision, events: 
     ).state
 
 
-def confirm(registry: SqliteRegistry, who: Identity, events: list[AuditEvent]) -> None:
-    approve(registry, identity=who, source="s", column=COLUMN, at=AT, record=events.append)
+def confirm(registry: SqliteRegistry, who: Identity, events: list[AuditEvent]) -> Decision:
+    return approve(registry, identity=who, source="s", column=COLUMN, at=AT, record=events.append)
 
 
 def test_a_request_waits_until_it_is_reviewed(registry: SqliteRegistry) -> None:
@@ -81,6 +82,41 @@ def test_one_person_under_two_names_is_one_person(registry: SqliteRegistry) -> N
     with pytest.raises(NotAllowed, match="another one"):
         confirm(registry, person("c1", Role.COMPLIANCE, subject="bob"), [])
     assert load_approvals(registry, "s") == []
+
+
+def test_one_name_with_two_credentials_is_one_person(registry: SqliteRegistry) -> None:
+    decide(registry, person("c1", subject="ann"), SAFE, [], evidence=seen(IdentifierKind.SSN))
+    with pytest.raises(NotAllowed, match="another one"):
+        confirm(registry, person("c2", Role.COMPLIANCE, subject="ann"), [])
+    assert load_approvals(registry, "s") == []
+
+
+def test_what_is_approved_is_the_decision_as_it_was_reviewed(registry: SqliteRegistry) -> None:
+    reviewed = Decision(verdict=Verdict.SAFE, kind=IdentifierKind.UNIQUE_CODE, reason="a code list")
+    decide(registry, person("c1"), reviewed, [], evidence=seen(IdentifierKind.SSN))
+    assert confirm(registry, person("c2"), []) == reviewed
+
+
+def test_a_refused_decision_is_neither_recorded_nor_approved(registry: SqliteRegistry) -> None:
+    def refuse(_: Decision) -> None:
+        raise ConfigurationError(what="The profile does not allow it.")
+
+    events: list[AuditEvent] = []
+    decide(registry, person("c1"), SAFE, [], evidence=seen(IdentifierKind.SSN))
+    with pytest.raises(ConfigurationError):
+        approve(registry, identity=person("c2"), source="s", column=COLUMN, at=AT, record=events.append, check=refuse)
+    assert (events, load_approvals(registry, "s")) == ([], [])
+    confirm(registry, person("c2"), events)
+
+
+def test_classifications_of_one_source_are_approved_apart(registry: SqliteRegistry) -> None:
+    row = seen(IdentifierKind.SSN)
+    decided = Classification(source="s", profile=Profile.EXPERT, token_mode=TokenMode.KEYED, tables={"patients": {"NOTES": SAFE}})
+    decide(registry, person("c1"), SAFE, [], evidence=row)
+    confirm(registry, person("c2"), [])
+    assert check_decisions([row], decided, load_approvals(registry, "s"), name="s").passed
+    assert not check_decisions([row], decided, load_approvals(registry, "s-limited"), name="s-limited").passed
+    assert not check_decisions([row], decided, load_approvals(registry, "s"), name="s-limited").passed
 
 
 @pytest.mark.parametrize("role", [Role.ENGINEER, Role.PIPELINE, Role.AUDITOR])

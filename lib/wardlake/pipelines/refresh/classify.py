@@ -24,7 +24,7 @@ AT_ONCE = 2
 def classify(job: RefreshJob, _: Mapping[str, Outcome]) -> Outcome:
     """Halt, with nothing written to dev, unless every column has a decision that no evidence speaks against."""
     evidence = gather_evidence(job)
-    result = check_decisions(evidence, job.classification, load_approvals(job.registry, job.classification.source))
+    result = check_decisions(evidence, job.classification, load_approvals(job.registry, job.dataset), name=job.dataset)
     if not result.passed:
         halt(job, result)
     return {
@@ -69,12 +69,12 @@ def halt(job: RefreshJob, result: GateResult) -> None:
         )
     )
     evidence = [each.evidence for each in columns]
-    request_reviews(job.registry, source=job.classification.source, run_id=job.run_id, evidence=evidence, at=at)
+    request_reviews(job.registry, source=job.dataset, run_id=job.run_id, evidence=evidence, at=at)
     halted = UnclassifiedColumns(
         f"{len(columns)} columns of {job.source.name} have no decision, or evidence against the one they have.",
         which=result.lines(),
         next_step=(
-            f"wardlake classify review --source {job.source.name} --column TABLE.COLUMN "
+            f"wardlake classify review --source {job.dataset} --column TABLE.COLUMN "
             "--as safe|sensitive|blocked --reason TEXT; then run the refresh again: it goes on where it halted"
         ),
     )
