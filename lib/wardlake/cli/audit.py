@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import sys
 from datetime import datetime
 
 import click
@@ -12,7 +13,7 @@ from wardlake.audit.archive import published_as_of, query_records
 from wardlake.audit.retention import set_hold
 from wardlake.audit.verification import verify_archive
 from wardlake.cli.context import opened
-from wardlake.cli.frame import Options, answer, command_flags
+from wardlake.cli.frame import Options, answer, command_flags, report_error
 from wardlake.model.audit import AuditEvent, AuditKind, AuditRecord
 from wardlake.model.errors import VerificationFailed
 from wardlake.model.identity import Role
@@ -52,7 +53,8 @@ def verify(options: Options, archive_only: bool) -> None:
             options, document, f"{found.records} records, " + ("the chain holds" if found.ok else f"bad from {found.first_bad}")
         )
         if not found.ok:
-            raise VerificationFailed("The audit chain is broken.", which=[f"record {found.first_bad}"])
+            broken = VerificationFailed("The audit chain is broken.", which=[f"record {found.first_bad}"])
+            sys.exit(report_error(broken, as_json=False))  # the answer is printed: stdout holds one object
 
 
 @audit.command(help="Keep the records of a dataset or run past their time, or lift that again (--lift).")

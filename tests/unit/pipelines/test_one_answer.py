@@ -1,0 +1,45 @@
+"""With `--json` a command prints one object on stdout, also where it ends in a code; people are told on stderr."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from tests.end_to_end.clinic import Clinic, make_clinic
+
+from wardlake.cli.program import main
+
+
+@pytest.fixture
+def clinic(tmp_path: Path) -> Clinic:
+    return make_clinic(tmp_path)
+
+
+def leave(clinic: Clinic, *command: str) -> int:
+    with pytest.raises(SystemExit) as left:
+        main([*command, "--conf", str(clinic.folder / "conf"), "--lake", str(clinic.lake)])
+    return int(str(left.value.code))
+
+
+def test_an_intact_chain_is_one_object(clinic: Clinic, capsys: pytest.CaptureFixture[str]) -> None:
+    assert leave(clinic, "audit", "verify", "--json") == 0
+    assert json.loads(capsys.readouterr().out)["ok"] is True
+
+
+def test_a_broken_chain_is_one_object_and_the_reason_on_stderr(clinic: Clinic, capsys: pytest.CaptureFixture[str]) -> None:
+    damage_a_record(clinic)
+    assert leave(clinic, "audit", "verify", "--json") == 23
+    printed = capsys.readouterr()
+    answer = json.loads(printed.out)
+    assert answer["ok"] is False
+    assert answer["first_bad"]
+    assert "The audit chain is broken." in printed.err
+
+
+def damage_a_record(clinic: Clinic) -> None:
+    """Another actor in the first record that names one."""
+    bodies = sorted((clinic.lake / "audit" / "objects").rglob("body"))
+    body = next(path for path in bodies if b'"os:' in path.read_bytes())
+    body.chmod(0o644)
+    body.write_bytes(body.read_bytes().replace(b'"os:', b'"xx:', 1))
