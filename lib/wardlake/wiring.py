@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import pwd
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import cached_property
@@ -131,7 +131,12 @@ class Wiring:
     def identity(self) -> IdentityProvider:
         match self.environment.identity:
             case env.SystemIdentity() as system:
-                return SystemIdentity(_roles_of_users(system.roles))
+                return SystemIdentity(
+                    _roles_of_users(system.roles),
+                    second_factors=_SecretsByUser(system.second_factors),
+                    used_codes=self._local(Zone.RESTRICTED) / "used-codes" if system.second_factors else None,
+                    clock=self.clock,
+                )
             case env.OpenBaoIdentity() as bao:
                 return OpenBaoIdentity(VaultAddress(url=bao.address, authority=bao.ca_file), resolve(bao.token))
             case env.OidcIdentity() as oidc:
@@ -212,6 +217,22 @@ class Wiring:
                 next_step="choose an environment with a vault, an object store and a registry: --env NAME",
             )
         return Path(place)
+
+
+class _SecretsByUser(Mapping[str, str]):
+    """Secrets by reference, each resolved when it is asked for: nobody needs to be able to read another's."""
+
+    def __init__(self, references: Mapping[str, str]) -> None:
+        self._references = references
+
+    def __getitem__(self, user: str) -> str:
+        return resolve(self._references[user])
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._references)
+
+    def __len__(self) -> int:
+        return len(self._references)
 
 
 def _roles_of_users(roles: Mapping[str, Collection[str]]) -> dict[str, frozenset[Role]]:

@@ -89,10 +89,14 @@ class EmailPager:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SystemIdentity:
-    """The operating system's user; not for production. `roles` maps user names to roles; `*` is anybody."""
+    """The operating system's user; not for production. `roles` maps user names to roles; `*` is anybody.
+
+    `second_factors` maps user names to references to their base32 TOTP secrets.
+    """
 
     kind: Literal["operating-system"] = "operating-system"
     roles: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    second_factors: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
