@@ -17,7 +17,7 @@ from wardlake.adapters.openbao_keys import OpenBaoKeys
 from wardlake.adapters.openbao_session import AppRoleCredentials, OpenBaoSession, VaultAddress
 from wardlake.adapters.sqlite_registry import SqliteRegistry
 from wardlake.model.audit import AuditEvent, AuditKind
-from wardlake.model.errors import AuditUnavailable, ConfigurationError, NotAllowed
+from wardlake.model.errors import AuditUnavailable, ConfigurationError, KeysUnavailable, NotAllowed
 from wardlake.model.identity import Identity, Role
 from wardlake.model.treatments import TokenMode
 from wardlake.model.zones import LakeLayout
@@ -80,7 +80,7 @@ class Office:
     def ask(self, caller: Identity = ASKER) -> str:
         return request(self.desk, caller, token=self.token, purpose="dev", domain="patient", reason="safety report 7")
 
-    def find(self, domain: str, token: str) -> str:
+    def find(self, purpose: str, domain: str, token: str) -> str:
         return find_identifier(self.mappings, self.keys, domain, token)
 
     def answer(self, key: str, caller: Identity = ASKER) -> str:
@@ -254,12 +254,30 @@ def test_the_record_is_written_before_the_mapping_is_opened(office: Office) -> N
     approve(office.desk, SECOND, key)
     seen: list[AuditKind] = []
 
-    def find(domain: str, token: str) -> str:
+    def find(purpose: str, domain: str, token: str) -> str:
         seen.extend(office.steps)
         return "someone"
 
     reveal(office.desk, ASKER, key, find=find)
     assert seen[-1] is AuditKind.REIDENTIFICATION_REVEALED
+
+
+def test_the_mapping_that_was_approved_is_the_one_opened(office: Office) -> None:
+    key = request(office.desk, ASKER, token=office.token, purpose="study", domain="visit", reason="safety report 7")
+    approve(office.desk, SECOND, key)
+    assert reveal(office.desk, ASKER, key, find=lambda purpose, domain, _: f"{purpose}/{domain}") == "study/visit"
+
+
+def test_an_answer_that_cannot_be_found_now_is_not_spent(office: Office) -> None:
+    def not_ready(purpose: str, domain: str) -> None:
+        raise KeysUnavailable("The vault does not answer.", which=[f"{purpose}/{domain}"])
+
+    key = office.ask()
+    approve(office.desk, SECOND, key)
+    with pytest.raises(KeysUnavailable, match="dev/patient"):
+        reveal(office.desk, ASKER, key, find=office.find, ready=not_ready)
+    assert AuditKind.REIDENTIFICATION_REVEALED not in office.steps
+    assert office.answer(key) == VALUE
 
 
 def test_a_request_needs_a_reason(office: Office) -> None:

@@ -40,12 +40,11 @@ def approve(options: Options, request_id: str, code: str) -> None:
 
 @reidentify.command(help="Print the identifier, once, to the person who asked.")
 @click.argument("request_id")
-@click.option("--purpose", default="dev", show_default=True)
 @click.option("--code", default="", help="Second factor.")
 @command_flags
-def reveal(options: Options, request_id: str, purpose: str, code: str) -> None:
+def reveal(options: Options, request_id: str, code: str) -> None:
     from wardlake.pipelines.reidentification import tell
 
     with opened(options) as context:
-        identifier = tell(context.wiring, request_id, purpose, code)
+        identifier = tell(context.wiring, request_id, code)
         answer(options, {"request": request_id, "identifier": identifier}, identifier)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+from wardlake.model.errors import ContractBroken
 from wardlake.model.identity import Identity
 from wardlake.pipelines.ports_in_hand import PortsInHand
 from wardlake.tokens.mapping import Mappings
@@ -37,11 +38,32 @@ def confirm(ports: PortsInHand, key: str, code: str) -> None:
     approve(desk_of(ports), caller_of(ports, code), key)
 
 
-def tell(ports: PortsInHand, key: str, purpose: str, code: str) -> str:
-    """The identifier, once, to who asked; it is nowhere but in the answer."""
+def tell(ports: PortsInHand, key: str, code: str) -> str:
+    """The identifier, once, to who asked; it is nowhere but in the answer.
 
-    def find(domain: str, token: str) -> str:
-        mappings = Mappings(tables=ports.tables, layout=ports.layout, purpose=purpose)
-        return find_identifier(mappings, ports.keys, domain, token)
+    What was approved says which mapping is opened. Raises `KeysUnavailable` or `ContractBroken` where the vault does not answer
+    or there is no such mapping: the answer is then still to be had.
+    """
 
-    return reveal(desk_of(ports), caller_of(ports, code), key, find=find)
+    def find(purpose: str, domain: str, token: str) -> str:
+        return find_identifier(mappings_of(ports, purpose), ports.keys, domain, token)
+
+    def ready(purpose: str, domain: str) -> None:
+        ports.keys.reachable()
+        require_mapping(mappings_of(ports, purpose), domain)
+
+    return reveal(desk_of(ports), caller_of(ports, code), key, find=find, ready=ready)
+
+
+def mappings_of(ports: PortsInHand, purpose: str) -> Mappings:
+    return Mappings(tables=ports.tables, layout=ports.layout, purpose=purpose)
+
+
+def require_mapping(mappings: Mappings, domain: str) -> None:
+    """Raise `ContractBroken` where no run has mapped anything of this domain."""
+    if not mappings.exists(domain):
+        raise ContractBroken(
+            "There is no mapping for this purpose and domain.",
+            which=[f"{mappings.purpose}/{domain}"],
+            next_step="ask again with the right --purpose and --domain: wardlake reidentify request",
+        )

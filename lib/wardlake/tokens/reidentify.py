@@ -24,7 +24,8 @@ from wardlake.ports.registry import Registry
 
 COLLECTION = "reidentification"
 Record = Callable[[AuditEvent], object]
-Reveal = Callable[[str, str], str]  # domain, token -> identifier
+Reveal = Callable[[str, str, str], str]  # purpose, domain, token -> identifier
+Ready = Callable[[str, str], object]  # purpose, domain; raises where the answer could not be found
 _ASKING = frozenset({Role.COMPLIANCE, Role.STEWARD})
 _APPROVING = frozenset({Role.COMPLIANCE})
 _ENDED = "The request is not open, or its time is over."
@@ -88,16 +89,19 @@ def approve(desk: Desk, caller: Identity, key: str) -> None:
     _move(desk, key, claimed, {**document, **approved})
 
 
-def reveal(desk: Desk, caller: Identity, key: str, *, find: Reveal) -> str:
+def reveal(desk: Desk, caller: Identity, key: str, *, find: Reveal, ready: Ready = lambda *_: None) -> str:
     """The identifier, once, to the person who asked.
 
-    `find` opens the mapping (`find_identifier`). Raises `NotAllowed` for anyone else, a second time, and when time is over.
+    `find` opens the mapping (`find_identifier`) for the purpose and domain that were approved. `ready` is asked before the one
+    answer is spent. Raises `NotAllowed` for anyone else, a second time, and when time is over.
     """
     document = _open(desk, key, "approved", desk.reveal_within)
     _check_role(desk, caller, _ASKING, "reveal", str(document["purpose"]))
     _check_second_factor(caller)
     if caller.credential != document["asked_with"]:
         raise NotAllowed("Only the person who asked can have the answer.", which=[key])
+    purpose, domain = str(document["purpose"]), str(document["domain"])
+    ready(purpose, domain)
     claimed = _move(desk, key, document, {**document, "state": "revealing"})
     _record_or_undo(
         desk,
@@ -107,7 +111,7 @@ def reveal(desk: Desk, caller: Identity, key: str, *, find: Reveal) -> str:
         lambda: _move(desk, key, claimed, document),
     )
     _move(desk, key, claimed, {**document, "state": "revealed", "since": desk.clock.now().isoformat()})
-    return find(str(document["domain"]), str(document["token"]))
+    return find(purpose, domain, str(document["token"]))
 
 
 def _open(desk: Desk, key: str, state: str, within: timedelta) -> Mapping[str, Any]:
