@@ -55,14 +55,16 @@ def stage(tables: Tables, layout: LakeLayout, run_id: str, frames: Mapping[str, 
 def publish_dataset(tables: Tables, layout: LakeLayout, publication: Publication, *, record: Callable[[], None]) -> Pointer:
     """Make a checked dataset the one that readers see; `record` writes the audit record and raises if it cannot.
 
-    In order: move the tables into the zone, record, point, retire older datasets, empty the staging folder. Readers see
-    the old dataset until the one write of the pointer, and the new one after it. `record` may be called again for a run
-    that was killed between recording and pointing; it is not called for a run that is published already.
+    In order: record, move the tables into the zone, point, retire older datasets, empty the staging folder. Nothing lies in
+    the zone that is not recorded, and what cannot be published for want of a table is not recorded. Readers see the old
+    dataset until the one write of the pointer, and the new one after it. `record` is called again for a run that was killed
+    between recording and pointing; it is not called for a dataset that this run has published already.
     """
     current = read_pointer(tables, layout, publication.zone, publication.source)
-    if current is None or current.run_id != publication.run_id:
-        versions = move_into_place(tables, layout, publication)
+    if current is None or (current.run_id, current.dataset_id) != (publication.run_id, publication.dataset_id):
+        _require_staged(tables, layout, publication)
         record()
+        versions = move_into_place(tables, layout, publication)
         current = _next_pointer(current, publication, versions)
         write_pointer(tables, layout, publication.zone, publication.source, current)
     retire_datasets(tables, layout, publication.zone, publication.source, keep=current.named)
@@ -80,9 +82,8 @@ def move_into_place(tables: Tables, layout: LakeLayout, publication: Publication
     whole = _versions_in_place(tables, target)
     if whole is not None:
         return whole
-    staged = layout.staged_dataset(publication.run_id)
-    _require_tables(tables, staged if tables.list_folder(staged) else target, publication.tables)
-    tables.move_folder(staged, target)
+    _require_staged(tables, layout, publication)
+    tables.move_folder(layout.staged_dataset(publication.run_id), target)
     tables.write_bytes(f"{target}/{MANIFEST}", _manifest(publication))
     return {table.name: table.version for table in publication.tables}
 
@@ -172,9 +173,11 @@ def _manifest(publication: Publication) -> bytes:
     return json.dumps(content, indent=2, sort_keys=True).encode() + b"\n"
 
 
-def _require_tables(tables: Tables, folder: str, expected: Sequence[DatasetTable]) -> None:
-    present = set(tables.list_folder(folder))
-    missing = [table.name for table in expected if table.name not in present]
+def _require_staged(tables: Tables, layout: LakeLayout, publication: Publication) -> None:
+    """Every table is staged, or in its place already where a run was killed after the move."""
+    target = layout.dataset(publication.zone, publication.source, publication.dataset_id)
+    present = set(tables.list_folder(layout.staged_dataset(publication.run_id)) or tables.list_folder(target))
+    missing = [table.name for table in publication.tables if table.name not in present]
     if missing:
         raise WardlakeError("Staged tables are missing, so nothing was published.", which=missing)
 

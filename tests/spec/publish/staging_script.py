@@ -49,7 +49,7 @@ def main(lake: str, number: int, dies_before: int) -> None:
 
     def record() -> None:
         recorded = audit.read_text().split() if audit.exists() else []
-        audit.write_text("\n".join([*(r for r in recorded if r != one.run_id), one.run_id]))
+        tables.write_bytes(str(audit), "\n".join([*(r for r in recorded if r != one.run_id), one.run_id]).encode())
 
     publish_dataset(tables, layout, one, record=record)
 

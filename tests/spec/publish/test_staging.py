@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import threading
+from dataclasses import replace
 from pathlib import Path
 from typing import cast
 
@@ -85,15 +86,32 @@ def test_nothing_is_visible_when_the_audit_record_cannot_be_written(tmp_path: Pa
     with pytest.raises(AuditUnavailable):
         publish_dataset(FOLDERS, layout, publication(2), record=refuse)
     assert read_whole(layout) == {"1"}
+    assert [p.name for p in (tmp_path / "dev/clinic/datasets").iterdir()] == ["ds-1"]
 
 
 def test_a_missing_staged_table_stops_the_publication(tmp_path: Path) -> None:
     layout = LakeLayout(str(tmp_path))
     stage_folders(layout, 1)
     FOLDERS.delete_folder(layout.staged_table("dev-1", "visits"))
+    recorded: list[str] = []
     with pytest.raises(WardlakeError, match="visits"):
-        publish_dataset(FOLDERS, layout, publication(1), record=lambda: None)
+        publish_dataset(FOLDERS, layout, publication(1), record=lambda: recorded.append("dev-1"))
     assert not (tmp_path / "dev").exists()
+    assert recorded == []
+
+
+def test_a_run_that_made_other_rows_since_publishes_them(tmp_path: Path) -> None:
+    layout = LakeLayout(str(tmp_path))
+    publish(layout, 1)
+    stage_folders(layout, 2)
+    recorded: list[str] = []
+    for _ in range(2):
+        changed = replace(publication(2), run_id="dev-1")
+        FOLDERS.move_folder(layout.staged_dataset("dev-2"), layout.staged_dataset("dev-1"))
+        publish_dataset(FOLDERS, layout, changed, record=lambda: recorded.append("ds-2"))
+        assert read_whole(layout) == {"2"}
+        stage_folders(layout, 2)
+    assert recorded == ["ds-2"]
 
 
 @pytest.mark.parametrize("order", ["first", "second", "third"])
@@ -113,10 +131,11 @@ def test_killed_anywhere_and_run_again_ends_in_the_same_state(tmp_path: Path, or
             set() if number == 1 and not (lake / "dev/clinic/current.json").exists() else read_whole(LakeLayout(str(lake)))
         )
         assert seen_between in (set(), {str(number - 1)}, {str(number)})
+        assert is_recorded(lake, number) or not (lake / f"dev/clinic/datasets/ds-{number}").exists()
         assert run(lake, number, -1) == 0
         assert everything_below(lake) == everything_below(expected)
         dies_before += 1
-    assert dies_before >= 4  # move, manifest, pointer, staging: the loop met every one
+    assert dies_before >= 6  # recovery, record, move, manifest, pointer, staging: the loop met every one
 
 
 def prepare(lake: Path, number: int) -> None:
@@ -126,6 +145,11 @@ def prepare(lake: Path, number: int) -> None:
         publish(layout, earlier)
     stage_folders(layout, number)
     stage_folders(layout, 9)
+
+
+def is_recorded(lake: Path, number: int) -> bool:
+    audit = lake / "audit.txt"
+    return audit.exists() and f"dev-{number}" in audit.read_text().split()
 
 
 def run(lake: Path, number: int, dies_before: int) -> int:
