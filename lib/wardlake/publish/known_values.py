@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pyspark.sql.functions as F
 from pyspark.sql import Column, DataFrame, SparkSession
-from pyspark.sql.types import ArrayType, ByteType, LongType, ShortType, StringType, StructField, StructType
+from pyspark.sql.types import ArrayType, BinaryType, ByteType, LongType, ShortType, StringType, StructField, StructType
 
 from wardlake.model.identifiers import ColumnPath
 from wardlake.model.sources import SourceSpec
@@ -20,6 +20,7 @@ from wardlake.publish.known_values_hash import Hashes, hash_key
 from wardlake.publish.known_values_policy import KnownValuePolicy, known_kind
 from wardlake.publish.linkage_columns import PersonColumns, find_person_columns, is_name_part
 from wardlake.publish.linkage_forms import list_links, list_row_names
+from wardlake.tokens.one_row import one_row
 
 SCHEMA = StructType(
     [
@@ -133,9 +134,12 @@ def _nested(path: str) -> Column:
 
 def share_key(rows: DataFrame, key: bytes) -> DataFrame:
     """The rows with the subkey beside them as a value of a broadcast relation, so that no plan or log holds it."""
-    session: SparkSession = rows.sparkSession
-    relation = session.createDataFrame(session.sparkContext.parallelize([(bytearray(hash_key(key)),)], 1), f"{_KEY} binary")
-    return rows.crossJoin(F.broadcast(relation))
+    return rows.crossJoin(F.broadcast(key_relation(rows.sparkSession, key)))
+
+
+def key_relation(session: SparkSession, key: bytes) -> DataFrame:
+    """The subkey as a relation of one row that is made in the JVM: no file holds it on the way (decision 0030)."""
+    return one_row(session, StructType([StructField(_KEY, BinaryType(), False)]), [hash_key(key)])
 
 
 def person_texts(person: PersonColumns) -> list[Column]:

@@ -14,7 +14,7 @@ from tests.spec.publish.residue_data import CLASSIFICATION, KEY, PATIENT_COLUMNS
 from wardlake.model.identifiers import ColumnPath
 from wardlake.model.treatments import Classification, Profile, Surrogate, SurrogateKind, Token, TokenMode
 from wardlake.model.treatments import IdentifierKind as Kind
-from wardlake.publish.known_values import collect_known_values
+from wardlake.publish.known_values import collect_known_values, key_relation
 from wardlake.publish.known_values_hash import hash_key, hash_texts
 from wardlake.publish.known_values_index import KnownValues, load_known_values
 from wardlake.publish.known_values_matcher import known_matchers
@@ -146,6 +146,13 @@ def test_what_is_stored_holds_neither_values_nor_key(patients: DataFrame) -> Non
     stored = str(collected.collect())
     for secret in (KEY.hex(), hash_key(KEY).hex(), repr(hash_key(KEY)), "Oberholtzer", "9473"):
         assert secret not in plan and secret not in stored
+
+
+def test_the_key_goes_to_the_engine_without_a_python_file(spark: SparkSession) -> None:
+    relation = key_relation(spark, KEY)
+    lineage = relation._jdf.queryExecution().toRdd().toDebugString()
+    assert "ParallelCollectionRDD" in lineage and "Python" not in lineage
+    assert [bytes(row[0]) for row in relation.collect()] == [hash_key(KEY)]
 
 
 def test_nested_fields_arrays_maps_and_json_are_collected(spark: SparkSession) -> None:
