@@ -53,10 +53,20 @@ def column(name: str) -> Column:
 
 
 def require_columns(table: str, present: list[str], wanted: list[str]) -> None:
-    """Raise `ContractBroken` where a declared column is not at the source, naming what is new there too."""
+    """Raise `ContractBroken` where a declared column is not at the source, naming what is new there too.
+
+    Where fewer than half of the declared columns are there, what stands in the header's place may be a record: nothing of
+    it is named.
+    """
     missing = [name for name in wanted if name not in present]
     if not missing:
         return
+    if 2 * len(missing) > len(wanted):
+        raise ContractBroken(
+            "Fewer than half of the declared columns are at the source. Of a file, the first line is not this table's header.",
+            which=[table],
+            next_step="Export the table with its header, or mend its columns in conf/sources.",
+        )
     new = [name for name in present if name not in wanted]
     hint = f"New at the source: {', '.join(f'{table}.{n}' for n in new)}. " if new else ""
     raise ContractBroken(

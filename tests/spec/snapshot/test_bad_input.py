@@ -27,6 +27,8 @@ BROKEN = {
     "a quote that closes too early": (HEADER + '"a"secret,1980-01-31,1.50,"x"\n"b,,,"\n', ["people", "people.csv"]),
     "bytes that are not UTF-8": (HEADER.encode() + b"a,,,\nb,,,secret\xff\n", ["people", "line 3 of people.csv", "not UTF-8"]),
     "no header": ("", ["people"]),
+    "a record where the header should be": ("secretkey,1980-01-31,secret,05401\nb,,,\n", ["people", "not this table's header"]),
+    "a record with a column's name in it": ("id,secretly,secret,secret5\nb,,,\n", ["people", "not this table's header"]),
     "a column twice": ("id,id,paid,ZIP\n", ["people"]),
 }
 
