@@ -152,6 +152,23 @@ def test_a_move_killed_while_it_removed_its_source_is_finished(
     assert tables.list_folder(lake) == ["to"]
 
 
+def test_folders_are_copied_and_moved_from_bucket_to_bucket(
+    tables: DeltaTables, spark: SparkSession, minio_server: MinioServer
+) -> None:
+    here, there = minio_server.fresh_bucket(), minio_server.fresh_bucket()
+    for bucket in (here, there):
+        use_bucket(spark, bucket, minio_server, minio_server.root)
+    tables.replace(f"s3a://{here}/from/t", numbers(tables, 3))
+    tables.write_bytes(f"s3a://{there}/to/left.over", b"x")
+
+    tables.copy_folder(f"s3a://{here}/from", f"s3a://{there}/copy")
+    for _ in range(2):
+        tables.move_folder(f"s3a://{here}/from", f"s3a://{there}/to")
+
+    assert [read_ids(tables, f"s3a://{there}/{name}/t") for name in ("copy", "to")] == [[0, 1, 2], [0, 1, 2]]
+    assert (tables.list_folder(f"s3a://{here}"), tables.list_folder(f"s3a://{there}/to")) == ([], ["t"])
+
+
 def test_a_deleted_table_is_gone_and_its_place_is_free(tables: DeltaTables, lake: str) -> None:
     tables.replace(f"{lake}/t", numbers(tables, 3))
     for _ in range(2):
@@ -220,3 +237,13 @@ def test_a_store_that_refuses_is_said_to_refuse(tables: DeltaTables, spark: Spar
 
     with pytest.raises(WardlakeError, match="refuses"):
         tables.write_bytes(f"s3a://{bucket}/pointer.json", b"x")
+
+
+def test_data_files_are_the_same_from_a_short_log_and_from_a_long_one(tables: DeltaTables, lake: str) -> None:
+    table = f"{lake}/t"
+    for count in range(1, 13):  # long enough for a checkpoint
+        (tables.append if count % 3 else tables.replace)(table, numbers(tables, count))
+    for version in (0, 2, 7, 8, 11):
+        listed = {file.path.rpartition("/")[2] for file in tables.data_files(table, version)}
+        read = {name.rpartition("/")[2] for name in tables.read(table, version).inputFiles()}
+        assert listed == read

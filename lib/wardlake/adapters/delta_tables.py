@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import json
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -29,6 +30,7 @@ _UNREACHABLE = (
     "AWSServiceIOException",
 )
 _REFUSED = ("AccessDenied", "AccessControlException", "Forbidden", "InvalidAccessKeyId", "SignatureDoesNotMatch")
+_SHORT_LOG = 8  # commits
 
 
 class DeltaTables:
@@ -72,8 +74,10 @@ class DeltaTables:
         """What the Delta log lists as live at that version, in path order."""
         self._required(path)
         with _explained("read", path):
-            rows = self._live_files(path, version).select("path", "size").collect()
-        return sorted((DataFile(path=_absolute(path, r["path"]), size=r["size"]) for r in rows), key=lambda f: f.path)
+            live = self._replay(path, version)
+            if live is None:
+                live = {row["path"]: row["size"] for row in self._live_files(path, version).select("path", "size").collect()}
+        return sorted((DataFile(path=_absolute(path, name), size=size) for name, size in live.items()), key=lambda f: f.path)
 
     def vacuum(self, path: str, *, keep_versions: tuple[int, ...] = ()) -> None:
         """Remove files that neither the current version nor one of `keep_versions` needs."""
@@ -147,6 +151,14 @@ class DeltaTables:
             snapshot = log.getSnapshotAt(version, self._none(), self._none(), False)
         return DataFrame(snapshot.allFiles().toDF(), self._spark)
 
+    def _replay(self, path: str, version: int | None) -> dict[str, int] | None:
+        """Live files by replaying a short log here, which spares a Spark job; None for a log that is long or was tidied."""
+        last = self.current_version(path) if version is None else version
+        names = [f"{number:020d}.json" for number in range(last + 1)]
+        if last >= _SHORT_LOG or not set(names) <= set(self.folders(path).children(f"{path}/_delta_log")):
+            return None
+        return replay_log(self.folders(path).read(f"{path}/_delta_log/{name}") for name in names)
+
     def _needed(self, path: str, versions: set[int]) -> set[str]:
         """Relative names of the files that these versions need, deletion vectors included."""
         needed: set[str] = set()
@@ -172,6 +184,17 @@ class DeltaTables:
         """Drop cached logs: a folder that was moved or deleted may come back as another table."""
         with _explained("forget", path):
             self._jvm.org.apache.spark.sql.delta.DeltaLog.clearCache()
+
+
+def replay_log(commits: Iterable[bytes]) -> dict[str, int]:
+    """Path and size of each file that is live after these commits, which begin with the table's first."""
+    live: dict[str, int] = {}
+    for commit in commits:
+        actions = [json.loads(line) for line in commit.splitlines() if line.strip()]
+        for removed in (action["remove"] for action in actions if "remove" in action):
+            live.pop(removed["path"], None)
+        live |= {action["add"]["path"]: action["add"]["size"] for action in actions if "add" in action}
+    return live
 
 
 def _absolute(table: str, logged: str) -> str:

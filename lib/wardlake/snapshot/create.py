@@ -8,6 +8,9 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
+from pyspark.sql import DataFrame
+from pyspark.sql.types import StructType
+
 from wardlake.model.errors import ConfigurationError, ContractBroken
 from wardlake.model.snapshots import SnapshotManifest, TableHashes, TableSnapshot
 from wardlake.model.sources import RetentionClass, SourceSpec, TableSpec
@@ -52,6 +55,13 @@ class RawRun:
 
     def path(self, table: str) -> str:
         return self.layout.raw_table(self.source.name, self.run_id, table)
+
+    def rows(self, table: str, written: Written) -> DataFrame:
+        """The table as just written, straight from its data files: a fresh table's log adds nothing but cost."""
+        files = self.tables.data_files(self.path(table), written.version)
+        schema = StructType.fromJson(json.loads(written.schema))
+        reader = self.tables.spark.read.schema(schema)
+        return reader.parquet(*[file.path for file in files]) if files else self.tables.spark.createDataFrame([], schema)
 
     def clear(self) -> None:
         """Remove what the run wrote so far."""
@@ -171,7 +181,7 @@ def require_whole(broken: Sequence[ContractBroken]) -> None:
 def require_unique_keys(run: RawRun, written: Mapping[str, Written]) -> None:
     """Raise `ContractBroken` naming each table whose primary key repeats; one job for all tables."""
     keyed = {
-        table.name: (table, run.tables.read(run.path(table.name), written[table.name].version))
+        table.name: (table, run.rows(table.name, written[table.name]))
         for table in run.source.tables.values()
         if table.primary_key
     }
