@@ -55,7 +55,7 @@ def refresh(
 def verify(options: Options, dataset_id: str) -> None:
     from wardlake.pipelines.classification import new_check_id
     from wardlake.pipelines.refresh.run import job_outside_a_run
-    from wardlake.pipelines.verification import publication_of, verify_published
+    from wardlake.pipelines.verification import describe_verification, publication_of, verify_published
 
     with opened(options) as context:
         record = publication_of(context.wiring, dataset_id)
@@ -69,7 +69,7 @@ def verify(options: Options, dataset_id: str) -> None:
             run_id=name,
         )
         found = verify_published(job, record, name)
-        answer(options, found, f"ok: {found['cells_scanned']:,} cells scanned, read from the {found['read_from']}")
+        answer(options, found, describe_verification(found))
 
 
 def _going_on(run: Run) -> None:

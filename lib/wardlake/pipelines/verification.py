@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,14 +12,16 @@ from wardlake.model.audit import AuditEvent, AuditKind, AuditRecord
 from wardlake.model.errors import VerificationFailed
 from wardlake.model.zones import Zone
 from wardlake.pipelines.ports_in_hand import PortsInHand
-from wardlake.pipelines.refresh.job import RESIDUE, RefreshJob, secret
+from wardlake.pipelines.refresh.job import PURPOSE, RESIDUE, RefreshJob, secret
 from wardlake.pipelines.refresh.scan import residue_document, scan_means
 from wardlake.publish.archive import restore_dataset
 from wardlake.publish.residue import ResidueReport
+from wardlake.publish.staging import MANIFEST
 from wardlake.publish.verify_dataset import read_known_values, verify_dataset
 from wardlake.settings.load import Settings
 from wardlake.snapshot.manifest import list_manifests
 from wardlake.snapshot.verify import verify_snapshot
+from wardlake.tokens.keyring import open_ring
 
 
 def verify_one_snapshot(settings: Settings, ports: PortsInHand, snapshot: str) -> dict[str, Any]:
@@ -47,14 +50,14 @@ def verify_published(job: RefreshJob, record: AuditRecord, verification_id: str)
     """
     dataset_id = record.event.dataset_id
     with tempfile.TemporaryDirectory(prefix="wardlake-restored-") as scratch:
-        folder, whence = dataset_folder(job, dataset_id, Path(scratch))
+        folder, whence = dataset_folder(job, record, Path(scratch))
         names = [str(table["name"]) for table in record.event.details["tables"]]
         rows = {str(table["name"]): int(table["rows_out"]) for table in record.event.details["tables"]}
         known = read_known_values(
             job.tables,
             job.layout,
             record.event.run_id,
-            key=secret(job.ring(), RESIDUE),
+            key=residue_key(job, record),
             policy=job.knowledge.residue.known_values,
         )
         report = verify_dataset(
@@ -73,16 +76,40 @@ def verify_published(job: RefreshJob, record: AuditRecord, verification_id: str)
             which=[f"{f.table}.{f.column}: {f.kind.value}, {f.cells} cells" for f in report.findings],
             next_step="docs/runbooks/identifiers-found.md",
         )
-    return {"dataset_id": dataset_id, "read_from": whence, "known_values": known is not None, **residue_document(report)}
+    return {"dataset_id": dataset_id, "read_from": whence, "known_values_kept": known is not None, **residue_document(report)}
 
 
-def dataset_folder(job: RefreshJob, dataset_id: str, scratch: Path) -> tuple[str, str]:
-    """Where the dataset's tables are to be read: the zone while it is there, else the archive, brought back."""
+def residue_key(job: RefreshJob, record: AuditRecord) -> bytes:
+    """The key that the run hashed its known values with: its version at that time, however often it was rotated since."""
+    version = int(record.event.details["key_versions"][RESIDUE])
+    return secret(open_ring(job.keys, PURPOSE, [RESIDUE], versions={RESIDUE: version}), RESIDUE)
+
+
+def dataset_folder(job: RefreshJob, record: AuditRecord, scratch: Path) -> tuple[str, str]:
+    """Where the dataset's tables are to be read: the zone while it is there whole, else the archive, brought back.
+
+    Raises `VerificationFailed` where the archive is not what the record says was archived.
+    """
+    dataset_id = record.event.dataset_id
     published = job.layout.dataset(Zone.DEV, job.dataset, dataset_id)
-    if job.tables.list_folder(published):
+    if MANIFEST in job.tables.list_folder(published):
         return published, "zone"
-    restore_dataset(job.objects, dataset_id, scratch)
+    restored = restore_dataset(job.objects, dataset_id, scratch)
+    if restored.sha256 != record.event.details["archive"]:
+        raise VerificationFailed(
+            "The archived dataset is not the one that was published: its manifest was changed.",
+            which=[dataset_id],
+            next_step="compare its versions in the object store",
+        )
     return str(scratch), "archive"
+
+
+def describe_verification(found: Mapping[str, Any]) -> str:
+    """What `dev verify` says to people."""
+    said = f"ok: {found['cells_scanned']:,} cells scanned, read from the {found['read_from']}"
+    if found["known_values_kept"]:
+        return said
+    return f"{said}\nthe run's known values are no longer kept: only patterns and canaries were looked for"
 
 
 def verification_event(job: RefreshJob, dataset_id: str, report: ResidueReport) -> AuditEvent:
