@@ -29,6 +29,7 @@ kind: csv
 location: data
 schema_version: "7"
 patients: patients
+contracts: false
 tables:
   patients:
     primary_key: [id]

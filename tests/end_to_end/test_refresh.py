@@ -22,6 +22,7 @@ from wardlake.model.errors import (
     UnclassifiedColumns,
 )
 from wardlake.model.zones import Zone
+from wardlake.pipelines.key_making import rotate_keys
 from wardlake.publish.pointer import open_dataset, read_pointer
 
 
@@ -159,15 +160,75 @@ def test_a_safe_column_whose_content_turns_sensitive_halts_the_run(clinic):
 
 
 def test_identifiers_in_the_output_quarantine_the_dataset(clinic):
-    # a name among codes is nothing the gate could know of; the residue scan knows whose name it is
-    rows = visits()
-    for n, row in enumerate(rows):
-        row["reason_code"] = f"{patients()[n // 3]['id']}"
+    # a code that no pattern knows and that repeats, so the gate lets it pass; the residue scan knows whose number it is
+    rows = [{**row, "reason_code": patients()[0]["id"].lower()} for row in visits()]
     clinic.table("visits", rows)
-    with pytest.raises((IdentifiersFound, UnclassifiedColumns)) as stopped:
+    with pytest.raises(IdentifiersFound, match=r"visits\.reason_code") as stopped:
         clinic.refresh()
+    quarantined = list((clinic.lake / "staging" / "quarantine").iterdir())
+    pages = (clinic.lake / "restricted" / "pages.jsonl").read_text()
+    kinds = [record.event.kind for record in query_records(clinic.wiring().audit_objects)]
     assert visible(clinic) is None
-    assert not re.search(r"MRN7\d{5}", str(stopped.value))
+    assert len(quarantined) == 1
+    assert "visits.reason_code" in pages
+    assert AuditKind.DATASET_QUARANTINED in kinds
+    assert not re.search(r"(?i)MRN7\d{5}", str(stopped.value) + pages)
+
+
+def test_a_quarantined_run_is_over_and_the_next_begins_anew(clinic):
+    good = visits()
+    clinic.table("visits", [{**row, "reason_code": patients()[0]["id"].lower()} for row in good])
+    with pytest.raises(IdentifiersFound):
+        clinic.refresh()
+    clinic.table("visits", good)
+    assert clinic.refresh()["dataset_id"] == visible(clinic).dataset_id
+
+
+def test_a_rule_changed_while_a_run_was_halted_holds_for_all_of_it(clinic):
+    def stop() -> None:
+        raise AuditUnavailable("stopped on purpose")
+
+    with pytest.raises(AuditUnavailable):
+        Clinic(folder=clinic.folder, spark=clinic.spark, progress=Quiet(at={"publish": stop})).refresh()
+    clinic.edit("classification/clinic.yaml", "ssn: {sensitive: {rule: token, domain: ssn}, kind: ssn}", "ssn: blocked")
+    answer = clinic.refresh()
+    folder = Path(answer["path"]) / "patients"
+    wiring = clinic.wiring()
+    listed = {Path(file.path).name for file in wiring.tables.data_files(str(folder))}
+    assert "ssn" not in dev_tables(clinic)["patients"][0]
+    assert {path.name for path in folder.glob("*.parquet")} == listed
+    record = query_records(wiring.audit_objects, dataset_id=answer["dataset_id"])[-1]
+    assert record.event.details["rules"]["patients"]["ssn"] == "blocked"
+
+
+def test_keys_rotated_while_a_run_was_halted_do_not_mix_into_it(clinic):
+    def stop() -> None:
+        raise AuditUnavailable("stopped on purpose")
+
+    with pytest.raises(AuditUnavailable):
+        Clinic(folder=clinic.folder, spark=clinic.spark, progress=Quiet(at={"references": stop})).refresh(sample="40%")
+    rotate_keys(clinic.wiring(), ["patient"])
+    answer = clinic.refresh(sample="40%")
+    record = query_records(clinic.wiring().audit_objects, dataset_id=answer["dataset_id"])[-1]
+    assert record.event.details["key_versions"]["patient"] == 1
+
+
+def test_released_free_text_needs_the_recall_that_was_promised(clinic):
+    rows = [{**row, "reason_code": f"{patients()[n // 3]['last_name']} felt dizzy"} for n, row in enumerate(visits())]
+    clinic.table("visits", rows)
+    clinic.edit(
+        "classification/clinic.yaml", "    reason_code: safe", "    reason_code: {sensitive: {rule: free_text, release: true}}"
+    )
+    with pytest.raises(IdentifiersFound, match="recall of person_name"):
+        clinic.refresh()
+
+
+def test_random_tokens_join_too(clinic):
+    clinic.edit("classification/clinic.yaml", "token_mode: keyed", "token_mode: random")
+    clinic.refresh()
+    tables = dev_tables(clinic)
+    assert {row["patient_id"] for row in tables["visits"]} == {row["id"] for row in tables["patients"]}
+    assert len({row["id"] for row in tables["patients"]}) == 40
 
 
 def test_a_missing_key_is_said_before_anything_is_written(clinic):

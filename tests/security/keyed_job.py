@@ -6,6 +6,7 @@ Keys come from a sealed key file. `literal` is the control: the same HMAC with i
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import sys
 import urllib.request
@@ -18,7 +19,7 @@ from pyspark.sql.types import DecimalType, LongType, StringType
 
 from wardlake.adapters.delta_tables import DeltaTables
 from wardlake.adapters.sealed_key_file import SealedKeyFile
-from wardlake.adapters.spark_session import start_session
+from wardlake.adapters.spark_session import DELTA, jars
 from wardlake.model.treatments import TokenMode
 from wardlake.model.zones import LakeLayout
 from wardlake.tokens.keyed import attach_keys, digest_column
@@ -64,7 +65,10 @@ def session(seen: Path) -> SparkSession:
         "spark.broadcast.compress": "false",
         "spark.sql.warehouse.dir": str(seen / "warehouse"),
     }
-    spark = start_session("keyed", jar_folder=ROOT / ".tools" / "jars", master="local[2]", conf=conf)
+    # Wardlake's own sessions cannot be started unencrypted, so this one is built here of the same settings.
+    os.environ.update(SPARK_LOCAL_IP="127.0.0.1", PYSPARK_PYTHON=sys.executable)
+    settings = {**DELTA, **conf, "spark.jars": jars(ROOT / ".tools" / "jars")}
+    spark = SparkSession.builder.appName("keyed").master("local[2]").config(map=settings).getOrCreate()
     spark.sparkContext.setLogLevel("INFO")
     return spark
 

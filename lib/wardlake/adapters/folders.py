@@ -44,7 +44,7 @@ def folders_for(spark: SparkSession, path: str) -> Folders:
     """The implementation for the file system that `path` lies on."""
     hadoop_path = spark._jvm.org.apache.hadoop.fs.Path(path)  # type: ignore[union-attr]
     system = hadoop_path.getFileSystem(spark._jsc.hadoopConfiguration())
-    return LocalFolders() if system.getScheme() == "file" else HadoopFolders(spark, system)
+    return LocalFolders() if system.getScheme() == "file" else HadoopFolders(spark)
 
 
 class LocalFolders:
@@ -109,15 +109,14 @@ class LocalFolders:
 class HadoopFolders:
     """Any other file system. Without one-step renames, a move is a copy, a marker that it is whole, and a removal."""
 
-    def __init__(self, spark: SparkSession, system: Any) -> None:
+    def __init__(self, spark: SparkSession) -> None:
         self._jvm: Any = spark._jvm
         self._conf = spark._jsc.hadoopConfiguration()
-        self._system = system
 
     def children(self, path: str) -> list[str]:
         if not self._exists(path):
             return []
-        return sorted(status.getPath().getName() for status in self._system.listStatus(self._path(path)))
+        return sorted(status.getPath().getName() for status in self._system(path).listStatus(self._path(path)))
 
     def files(self, path: str) -> list[str]:
         return sorted(self._sizes(path))
@@ -126,7 +125,7 @@ class HadoopFolders:
         wanted = self._sizes(source)
         present = self._sizes(target)
         for name in present.keys() - wanted.keys():
-            self._system.delete(self._path(f"{target}/{name}"), False)
+            self._system(target).delete(self._path(f"{target}/{name}"), False)
         missing = [name for name, size in wanted.items() if present.get(name) != size or "_delta_log/" in name]
         data, log = _log_last(missing)
         self._copy_files(source, target, data)
@@ -143,12 +142,12 @@ class HadoopFolders:
         self.delete(marker)
 
     def delete(self, path: str) -> None:
-        self._system.delete(self._path(path), True)
+        self._system(path).delete(self._path(path), True)
 
     def read(self, path: str) -> bytes:
         if not self._exists(path):
             raise FileNotFoundError(path)
-        stream = self._system.open(self._path(path))
+        stream = self._system(path).open(self._path(path))
         try:
             return bytes(stream.readAllBytes())
         finally:
@@ -156,7 +155,7 @@ class HadoopFolders:
 
     def write(self, path: str, body: bytes) -> None:
         """One put: an object store shows the old object or the new one."""
-        stream = self._system.create(self._path(path), True)
+        stream = self._system(path).create(self._path(path), True)
         stream.write(bytearray(body))
         stream.close()
 
@@ -165,15 +164,15 @@ class HadoopFolders:
             raise FileNotFoundError(path)
         target = folder / path.rsplit("/", 1)[-1]
         local = self._path(f"file://{target}")
-        self._system.copyToLocalFile(False, self._path(path), local, True)
+        self._system(path).copyToLocalFile(False, self._path(path), local, True)
         return target
 
     def _copy_files(self, source: str, target: str, names: Iterable[str]) -> None:
+        home, goal = self._system(source), self._system(target)
+
         def copy_one(name: str) -> None:
-            origin = self._path(f"{source}/{name}")
-            home = origin.getFileSystem(self._conf)
             self._jvm.org.apache.hadoop.fs.FileUtil.copy(
-                home, origin, self._system, self._path(f"{target}/{name}"), False, True, self._conf
+                home, self._path(f"{source}/{name}"), goal, self._path(f"{target}/{name}"), False, True, self._conf
             )
 
         with ThreadPoolExecutor(_PARALLEL) as pool:
@@ -181,7 +180,7 @@ class HadoopFolders:
 
     def _sizes(self, path: str) -> dict[str, int]:
         root = self._path(path)
-        system = root.getFileSystem(self._conf)
+        system = self._system(path)
         if not system.exists(root):
             return {}
         prefix = root.makeQualified(system.getUri(), system.getWorkingDirectory()).toString().rstrip("/") + "/"
@@ -193,7 +192,11 @@ class HadoopFolders:
         return sizes
 
     def _exists(self, path: str) -> bool:
-        return bool(self._system.exists(self._path(path)))
+        return bool(self._system(path).exists(self._path(path)))
+
+    def _system(self, path: str) -> Any:
+        """The file system of this very path: two buckets are two systems. Hadoop keeps one a bucket and user."""
+        return self._path(path).getFileSystem(self._conf)
 
     def _path(self, path: str) -> Any:
         return self._jvm.org.apache.hadoop.fs.Path(path)

@@ -45,7 +45,7 @@ def published_as_of(objects: Objects, *, zone: str, on: date) -> list[AuditRecor
     for record in read_records(objects):
         event = record.event
         if event.kind is AuditKind.DATASET_PUBLISHED and event.zone == zone and day_of(record) <= on:
-            newest[str(event.details.get("source", ""))] = record
+            newest[str(event.details.get("dataset", event.details.get("source", "")))] = record
     return [newest[source] for source in sorted(newest)]
 
 

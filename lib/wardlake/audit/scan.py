@@ -20,7 +20,7 @@ MAX_DEPTH = 8
 MAX_LEAVES = 20_000
 MAX_INTEGER = 10**15  # counts; JSON readers keep integers exact up to 2**53
 
-_KEY = re.compile(r"[^\W\d][^\x00-\x1f]{0,199}")  # fields, tables and columns, in any language
+_KEY = re.compile(r"\w[^\x00-\x1f]{0,199}")  # fields, tables and columns, in any language
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/@+-]{0,127}")
 _HASH = re.compile(r"[0-9a-f]{32}|[0-9a-f]{40}|[0-9a-f]{64}|[0-9a-f]{128}")
 _UUID = re.compile(r"[0-9a-fA-F]{8}-(?:[0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}")

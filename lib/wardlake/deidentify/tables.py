@@ -66,7 +66,15 @@ def list_identifiers(
     """
     recorder = IdentifierRecorder(mode)
     _columns_of(
-        RowContext(table=table, schema=df.schema, decisions=decisions, tokens=recorder, references=references, as_of=date.max)
+        RowContext(
+            table=table,
+            schema=df.schema,
+            decisions=decisions,
+            tokens=recorder,
+            references=references,
+            as_of=date.max,
+            own_identifiers=F.col(OWN) if table.patient else None,  # named, never read: only what is noted counts
+        )
     )
     found: dict[str, list[Identifiers]] = {}
     for each in recorder.identifiers:

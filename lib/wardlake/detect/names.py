@@ -148,6 +148,12 @@ def _flag(token: str, words: NameWords) -> int:
     return flags
 
 
+def names_in_text(words: NameWords) -> frozenset[str]:
+    """Every given name and surname of the dictionaries that mostly is one, folded: what released text is cleaned of."""
+    first, last = _people()
+    return (first - words.not_first) | (last - words.not_last)
+
+
 def fold_name(token: str) -> str:
     """A name as the lists write it: lower case, letters only, without accents."""
     decomposed = unicodedata.normalize("NFKD", token)

@@ -63,6 +63,7 @@ class SourceSpec:
     retention: RetentionClass = RetentionClass.OPERATIONAL
     legal_basis: str = ""  # required where retention is `study`
     read: Mapping[str, str] = field(default_factory=dict)  # reader options, e.g. CSV's `delimiter`
+    contracts: bool = True  # false: there are none, on purpose; else suites under expectations/ are required
     sample_evidence_rows: int = 0  # rows a table that content evidence is taken from; 0: all
 
     def references(self) -> Iterator[tuple[TableSpec, Reference]]:

@@ -12,9 +12,16 @@ PLAN = Plan(
     lock="dev-refresh",
     steps=(
         Step(name="snapshot", title="Snapshot the source into raw tables", exit_codes=(2, 16, 17, 20)),
-        Step(name="source-contracts", title="Hold the source to its contracts", needs=("snapshot",), exit_codes=(20,)),
-        Step(name="classify", title="Classify every column", needs=("snapshot", "source-contracts"), exit_codes=(10,)),
-        Step(name="deidentify", title="De-identify into staging", needs=("snapshot", "classify"), exit_codes=(17, 20)),
+        Step(name="classify", title="Classify every column", needs=("snapshot",), exit_codes=(10,)),
+        Step(
+            name="source-contracts", title="Hold the source to its contracts", needs=("snapshot", "classify"), exit_codes=(2, 20)
+        ),
+        Step(
+            name="deidentify",
+            title="De-identify into staging",
+            needs=("snapshot", "classify", "source-contracts"),
+            exit_codes=(17, 20),
+        ),
         Step(name="references", title="Prove the references", needs=("snapshot", "deidentify"), exit_codes=(12,)),
         Step(
             name="scan", title="Scan the output for residue", needs=("snapshot", "deidentify", "references"), exit_codes=(11, 17)

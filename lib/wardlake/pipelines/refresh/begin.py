@@ -12,10 +12,11 @@ from wardlake.model.identity import Identity, Role
 from wardlake.pipelines.dev_refresh import PLAN
 from wardlake.ports.clock import Clock
 from wardlake.ports.registry import Registry
-from wardlake.runs.engine import find_unfinished, load_run
+from wardlake.runs.engine import find_unfinished, load_run, save_run
 from wardlake.runs.states import Run, RunState
 
 KIND = "dev"
+REFUSALS = "refusals"  # what a gate found wrong with a run's output, by run
 
 
 def parse_sample(text: str) -> float:
@@ -44,17 +45,21 @@ def choose_run(
     arguments: dict[str, Any],
     run_id: str,
     fresh: bool,
+    snapshot_of: str,
     told: Callable[[Run], None],
 ) -> Run:
-    """The run named, else the one that can go on, else a new one; `told` hears of a run that goes on."""
+    """`snapshot_of` is the fingerprint of the source: a run that took its snapshot of another one is not gone on with.
+
+    The run named, else the one that can go on, else a new one; `told` hears of a run that goes on."""
     known = load_run(registry, run_id) if run_id else None if fresh else find_unfinished(registry, PLAN, source, arguments)
-    if known and known.state is RunState.REFUSED:
-        raise ConfigurationError(
-            what=f"Run {known.run_id} was refused by a gate and is over.", next_step="run again without --run-id"
-        )
+    if known and not run_id and (is_refused(registry, known) or not is_of(known, snapshot_of)):
+        known = None
     if known:
+        require_continuable(registry, known, source, arguments, snapshot_of)
         told(known)
         return known
+    if fresh:
+        give_up_unfinished(registry, source, arguments)
     now = clock.now()
     return Run(
         run_id=run_id or new_run_id(KIND, now, secrets.token_hex(3)),
@@ -64,3 +69,35 @@ def choose_run(
         started_at=now.isoformat(),
         actor=actor.subject,
     )
+
+
+def is_refused(registry: Registry, run: Run) -> bool:
+    """Whether a gate refused the run's output; a run killed just after the refusal is over as well."""
+    return run.state is RunState.REFUSED or registry.get(REFUSALS, run.run_id) is not None
+
+
+def is_of(run: Run, snapshot_of: str) -> bool:
+    """Whether the run's snapshot, if it has one, is of the source as it is described now."""
+    taken = run.steps.get("snapshot")
+    return taken is None or taken.fingerprint == snapshot_of
+
+
+def require_continuable(registry: Registry, run: Run, source: str, arguments: dict[str, Any], snapshot_of: str) -> None:
+    """Raise `ConfigurationError` for a run that is over, or that was begun for something else."""
+    if is_refused(registry, run):
+        raise ConfigurationError(
+            what=f"Run {run.run_id} was refused by a gate and is over.", next_step="run again without --run-id"
+        )
+    if run.state is RunState.DONE:
+        raise ConfigurationError(what=f"Run {run.run_id} is done.", next_step="run again without --run-id")
+    if (run.plan, run.source, dict(run.arguments)) != (PLAN.name, source, arguments) or not is_of(run, snapshot_of):
+        raise ConfigurationError(
+            what=f"Run {run.run_id} was begun for another source, sample or classification.",
+            next_step="go on with it under the flags it was begun with, or begin another run",
+        )
+
+
+def give_up_unfinished(registry: Registry, source: str, arguments: dict[str, Any]) -> None:
+    """A fresh run replaces those that could have gone on: they are over, and what they left may go."""
+    while (unfinished := find_unfinished(registry, PLAN, source, arguments)) is not None:
+        save_run(registry, unfinished.ended(RunState.REFUSED, step=unfinished.halted_at))

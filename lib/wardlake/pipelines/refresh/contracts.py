@@ -8,7 +8,7 @@ from typing import Any
 
 from pyspark.sql import DataFrame
 
-from wardlake.model.errors import ContractBroken
+from wardlake.model.errors import ConfigurationError, ContractBroken
 from wardlake.model.plan import Outcome
 from wardlake.pipelines.refresh.job import RefreshJob
 from wardlake.pipelines.refresh.quarantine import quarantine
@@ -20,27 +20,46 @@ from wardlake.publish.contracts import load_suite, release_suite, require_contra
 def source_contracts(job: RefreshJob, _: Mapping[str, Outcome]) -> Outcome:
     """Hold the raw tables to `expectations/SOURCE/source.yaml`."""
     suite = _suite(job, "source")
-    return _no_suite(job, "source") if suite is None else _document(_check(job, suite, job.raw_frames(), enforce=True))
+    if suite is None:
+        return _no_suite()
+    frames, undescribed = described(suite, job.raw_frames())
+    return {**_document(_check(job, suite, frames, enforce=True)), "undescribed": undescribed}
 
 
 def output_contracts(job: RefreshJob, outcomes: Mapping[str, Outcome]) -> Outcome:
     """Hold the staged tables to `expectations/SOURCE/output.yaml`, narrowed to what the decisions release."""
     suite = _suite(job, "output")
     if suite is None:
-        return _no_suite(job, "output")
-    staged = staged_frames(job, outcomes)
+        return _no_suite()
+    staged, undescribed = described(suite, staged_frames(job, outcomes))
     result = _check(job, release_suite(suite, {name: rows.columns for name, rows in staged.items()}), staged, enforce=False)
     try:
         require_contracts(result)
     except ContractBroken as broken:
         quarantine(job, broken, _document(result))
         raise
-    return _document(result)
+    return {**_document(result), "undescribed": undescribed}
+
+
+def described(suite: Suite, frames: Mapping[str, DataFrame]) -> tuple[dict[str, DataFrame], list[str]]:
+    """The tables without columns that the suite says nothing of, and those columns: what they are is the gate's to judge."""
+    known = {name: table.columns for name, table in suite.tables.items()}
+    narrowed = {n: rows.select(*[c for c in rows.columns if c in known.get(n, {})]) for n, rows in frames.items() if n in known}
+    rest = [f"{name}.{column}" for name, rows in frames.items() for column in rows.columns if column not in known.get(name, {})]
+    return narrowed, rest
 
 
 def _suite(job: RefreshJob, side: str) -> Suite | None:
+    """The suite, or None where the source is declared to have no contracts; raises `ConfigurationError` where it is missing."""
+    if not job.source.contracts:
+        return None
     path = job.expectations / job.source.name / f"{side}.yaml"
-    return load_suite(path) if path.is_file() else None
+    if not path.is_file():
+        raise ConfigurationError(
+            what=f"Source {job.source.name} has no contracts: {path.name} is missing under expectations/{job.source.name}.",
+            next_step=f"write it, or say `contracts: false` in conf/sources/{job.source.name}.yaml",
+        )
+    return load_suite(path)
 
 
 def _check(job: RefreshJob, suite: Suite, frames: Mapping[str, DataFrame], *, enforce: bool) -> ContractResult:
@@ -63,11 +82,11 @@ def _document(result: ContractResult) -> dict[str, Any]:
     }
 
 
-def _no_suite(job: RefreshJob, side: str) -> dict[str, Any]:
+def _no_suite() -> dict[str, Any]:
     return {
         "suite": "",
         "success": True,
         "expectations": 0,
         "results": [],
-        "note": f"no suite: write expectations/{job.source.name}/{side}.yaml",
+        "note": "the source is declared to have no contracts",
     }

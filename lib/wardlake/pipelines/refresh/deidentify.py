@@ -10,10 +10,12 @@ from pyspark.sql import DataFrame, Observation
 
 from wardlake.audit.content_hash import row_sum_expression
 from wardlake.deidentify.foreign_keys import order_tables
+from wardlake.deidentify.free_text import TextVocabulary
 from wardlake.deidentify.own_identifiers import list_own_identifiers
 from wardlake.deidentify.reference_data import ReferenceData
 from wardlake.deidentify.sampling import sample_tables
 from wardlake.deidentify.tables import deidentify_table, list_identifiers
+from wardlake.detect.names import names_in_text
 from wardlake.model.plan import Outcome
 from wardlake.pipelines.refresh.job import PURPOSE, RefreshJob
 from wardlake.publish.residue import releases_text
@@ -37,6 +39,7 @@ class Deidentified:
 
 def deidentify(job: RefreshJob, _: Mapping[str, Outcome]) -> Outcome:
     """Write every table of the run de-identified into staging."""
+    job.tables.delete_folder(job.layout.staged_dataset(job.run_id))  # what an earlier try left was never judged
     ring = job.ring()
     tokens = TokenSource(
         mode=job.classification.token_mode,
@@ -68,7 +71,7 @@ def deidentify(job: RefreshJob, _: Mapping[str, Outcome]) -> Outcome:
 def source_frames(job: RefreshJob, ring: KeyRing) -> dict[str, DataFrame]:
     """The raw tables, or a sample of patients with all that belongs to them."""
     frames = job.raw_frames()
-    return dict(sample_tables(frames, job.source, job.fraction, ring)) if job.sampled else frames
+    return dict(sample_tables(frames, job.source, job.fraction, ring, domain=job.patient_domain())) if job.sampled else frames
 
 
 def reference_data(job: RefreshJob) -> ReferenceData:
@@ -77,6 +80,7 @@ def reference_data(job: RefreshJob) -> ReferenceData:
         zip3_allowed=frozenset(job.knowledge.zip3.allowed),
         surrogates=job.knowledge.surrogates,
         password_hash=job.knowledge.password_hash,
+        text_vocabulary=TextVocabulary(patterns=job.knowledge.patterns.patterns, names=names_in_text(job.knowledge.name_words)),
     )
 
 

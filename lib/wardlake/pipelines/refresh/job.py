@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
 from pathlib import Path
+from typing import cast
 
 from pyspark.sql import DataFrame
 
@@ -12,7 +14,9 @@ from wardlake.audit.trail import AuditTrail
 from wardlake.detect.matchers import content_matchers
 from wardlake.detect.matching import Matcher
 from wardlake.detect.storage import StorageOptions
+from wardlake.model.errors import ConfigurationError
 from wardlake.model.identity import Identity
+from wardlake.model.plan import Outcome
 from wardlake.model.snapshots import SnapshotManifest
 from wardlake.model.sources import SourceSpec
 from wardlake.model.treatments import (
@@ -82,9 +86,23 @@ class RefreshJob:
     def sampled(self) -> bool:
         return self.fraction < 1.0
 
-    def ring(self) -> KeyRing:
-        """All keys of the run; raises `KeysUnavailable` naming every domain without one."""
-        return open_ring(self.keys, PURPOSE, [*token_domains(self.classification), RESIDUE, DATASET])
+    def ring(self, outcomes: Mapping[str, Outcome] | None = None) -> KeyRing:
+        """All keys of the run; raises `KeysUnavailable` naming every domain without one.
+
+        `outcomes` pins the versions that the output was made with: a key rotated since must not change what is checked.
+        """
+        made_with = (outcomes or {}).get("deidentify", {}).get("key_versions", {})
+        domains = [*token_domains(self.classification), RESIDUE, DATASET]
+        return open_ring(self.keys, PURPOSE, domains, versions=cast(Mapping[str, int], made_with))
+
+    def patient_domain(self) -> str:
+        """The token domain of the patients' own key; raises `ConfigurationError` where it has none."""
+        people = self.source.patients
+        decisions = self.classification.tables.get(people, {})
+        key = decisions.get(self.source.tables[people].patient) if people else None
+        if key is None or not isinstance(key.rule, Token | FormatToken):
+            raise ConfigurationError(what=f"The patients of {self.source.name} have no key that is a token.")
+        return key.rule.domain
 
     def matchers(self) -> tuple[Matcher, ...]:
         """Every detector, for the source and for the output alike."""

@@ -54,10 +54,13 @@ def publication_time(job: RefreshJob) -> str:
 
 
 def record_once(job: RefreshJob, event: AuditEvent) -> AuditRecord:
-    """The run's one record: the one that is there, or a new one. A run killed after recording does not record twice."""
+    """The record of the run's dataset: the one that is there, or a new one.
+
+    A run killed after recording does not record twice; one whose output changed since does.
+    """
     begun = job.registry.get(PUBLISHING, job.run_id) or {}
     for record in query_records(job.audit_objects, run_id=job.run_id) if begun.get("recording") else ():
-        if record.event.kind is AuditKind.DATASET_PUBLISHED:
+        if (record.event.kind, record.event.dataset_id) == (AuditKind.DATASET_PUBLISHED, event.dataset_id):
             return record
     job.registry.put(PUBLISHING, job.run_id, {**begun, "recording": True})
     return job.trail.append(event)

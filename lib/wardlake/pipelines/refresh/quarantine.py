@@ -7,9 +7,16 @@ from typing import Any
 
 from wardlake.model.audit import AuditEvent, AuditKind
 from wardlake.model.errors import WardlakeError
+from wardlake.pipelines.refresh.begin import REFUSALS
 from wardlake.pipelines.refresh.job import RefreshJob
 from wardlake.ports.pager import Page, PagerUnavailable
 from wardlake.publish.staging import quarantine_dataset
+
+RUNBOOKS = {
+    11: "docs/runbooks/identifiers-found.md",
+    12: "docs/runbooks/broken-references.md",
+    20: "docs/runbooks/broken-contract.md",
+}
 
 
 def quarantine(job: RefreshJob, refusal: WardlakeError, details: Mapping[str, Any]) -> None:
@@ -24,9 +31,9 @@ def quarantine(job: RefreshJob, refusal: WardlakeError, details: Mapping[str, An
             details={"exit_code": refusal.exit_code, "source": job.source.name, "reasons": len(refusal.which)},
         )
     )
-    job.registry.put("refusals", job.run_id, dict(details))
+    job.registry.put(REFUSALS, job.run_id, dict(details))
     quarantine_dataset(job.tables, job.layout, job.run_id, list(refusal.which))
-    page(job, refusal, runbook="docs/runbooks/identifiers-found.md")
+    page(job, refusal, runbook=RUNBOOKS[refusal.exit_code])
 
 
 def page(job: RefreshJob, halt: WardlakeError, *, runbook: str) -> None:

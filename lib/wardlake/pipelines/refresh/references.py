@@ -2,31 +2,53 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import asdict
+from collections.abc import Collection, Mapping
+from dataclasses import asdict, replace
 from typing import Any, cast
 
 from pyspark.sql import DataFrame
 
 from wardlake.model.errors import BrokenReferences
 from wardlake.model.plan import Outcome
+from wardlake.model.sources import SourceSpec
+from wardlake.model.treatments import Classification, Null
 from wardlake.pipelines.refresh.deidentify import source_frames
 from wardlake.pipelines.refresh.job import RefreshJob
 from wardlake.pipelines.refresh.quarantine import quarantine
-from wardlake.publish.references import ReferenceMeasure, measure_references
+from wardlake.publish.references import ReferenceMeasure, measure_references, reference_name
 from wardlake.publish.references_proof import require_references
 
 
 def references(job: RefreshJob, outcomes: Mapping[str, Outcome]) -> Outcome:
     """Measure every declared key in the source and in the output, and compare."""
-    before = measure_references(source_frames(job, job.ring()), job.source)
-    after = measure_references(staged_frames(job, outcomes), job.source)
+    staged = staged_frames(job, outcomes)
+    kept, given_up = split_references(job.source, job.classification, {name: rows.columns for name, rows in staged.items()})
+    before = measure_references(source_frames(job, job.ring(outcomes)), kept)
+    after = measure_references(staged, kept)
     try:
         require_references(before, after)
     except BrokenReferences as broken:
         quarantine(job, broken, {"references": proofs(before, after)})
         raise
-    return {"references": proofs(before, after), "note": f"{len(after)} keys join as in the source"}
+    return {"references": proofs(before, after), "given_up": given_up, "note": f"{len(after)} keys join as in the source"}
+
+
+def split_references(
+    source: SourceSpec, classification: Classification, columns: Mapping[str, Collection[str]]
+) -> tuple[SourceSpec, list[str]]:
+    """The source with the references that the output still has, and the names of those given up on the child's side.
+
+    A decision that blocks, drops or nulls a foreign key gives the reference up; it is told, not proven.
+    """
+    given_up: list[str] = []
+    tables = {}
+    for table in source.tables.values():
+        decisions = classification.tables.get(table.name, {})
+        emptied = {path for path, decision in decisions.items() if isinstance(decision.rule, Null)}
+        kept = [r for r in table.references if all(c in columns[table.name] and c not in emptied for c in r.columns)]
+        given_up += [reference_name(table.name, r.columns, r.table, r.to) for r in table.references if r not in kept]
+        tables[table.name] = replace(table, references=tuple(kept))
+    return replace(source, tables=tables), given_up
 
 
 def staged_frames(job: RefreshJob, outcomes: Mapping[str, Outcome]) -> dict[str, DataFrame]:

@@ -12,6 +12,7 @@ from wardlake.model.evidence import CanaryRecall, ColumnEvidence, Finding
 from wardlake.model.plan import Outcome
 from wardlake.model.treatments import IdentifierKind
 from wardlake.pipelines.dev_refresh import PLAN
+from wardlake.pipelines.refresh.begin import REFUSALS
 from wardlake.pipelines.refresh.job import RefreshJob
 from wardlake.ports.contracts import ContractResult, ExpectationResult
 from wardlake.publish.report import (
@@ -26,10 +27,9 @@ from wardlake.publish.report import (
 )
 from wardlake.publish.report_page import render_report
 from wardlake.runs.engine import load_run
-from wardlake.runs.states import FINAL_EXIT_CODES, Run
+from wardlake.runs.states import Run
 
 T = TypeVar("T")
-REFUSALS = "refusals"
 
 
 def report(job: RefreshJob, outcomes: Mapping[str, Outcome]) -> Outcome:
@@ -62,7 +62,7 @@ def build_report(job: RefreshJob, outcomes: Mapping[str, Outcome], run: Run | No
     said: dict[str, Mapping[str, Any]] = {step.name: outcomes.get(step.name, {}) for step in PLAN.steps}
     published, sealed, scan = said["publish"], said["seal"], said["scan"]
     return RunReport(
-        outcome=_outcome(halted),
+        outcome=_outcome(job, halted),
         exit_code=halted.exit_code if halted else 0,
         run_id=job.run_id,
         source=job.source.name,
@@ -96,10 +96,10 @@ def build_report(job: RefreshJob, outcomes: Mapping[str, Outcome], run: Run | No
     )
 
 
-def _outcome(halted: WardlakeError | None) -> RunOutcome:
+def _outcome(job: RefreshJob, halted: WardlakeError | None) -> RunOutcome:
     if halted is None:
         return RunOutcome.PUBLISHED
-    if halted.exit_code in FINAL_EXIT_CODES:
+    if job.registry.get(REFUSALS, job.run_id) is not None:
         return RunOutcome.QUARANTINED
     return RunOutcome.HALTED if halted.exit_code == 10 else RunOutcome.FAILED  # noqa: PLR2004
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from wardlake.detect.storage import StorageOptions
-from wardlake.model.errors import ConfigurationError, WardlakeError
+from wardlake.model.errors import ConfigurationError, RunLocked, WardlakeError
 from wardlake.model.identity import Identity, Role
 from wardlake.model.sources import SourceSpec
 from wardlake.model.treatments import Classification
@@ -19,7 +19,7 @@ from wardlake.pipelines.refresh.begin import choose_run, parse_sample, require_r
 from wardlake.pipelines.refresh.job import RefreshJob
 from wardlake.pipelines.refresh.publish import rule_id
 from wardlake.pipelines.refresh.report import write_halted_report
-from wardlake.pipelines.refresh.work import refresh_work
+from wardlake.pipelines.refresh.work import refresh_work, snapshot_fingerprint
 from wardlake.publish.staging import recover
 from wardlake.runs.engine import RUNS, Progress, load_run, run_plan
 from wardlake.runs.states import Run, RunState
@@ -55,6 +55,7 @@ def run_refresh(
         arguments=arguments,
         run_id=run_id,
         fresh=fresh,
+        snapshot_of=snapshot_fingerprint(spec),
         told=told,
     )
     knowledge = load_knowledge(settings.conf)
@@ -69,10 +70,22 @@ def run_refresh(
             only=only,
             prepare=lambda: clear_leftovers(job),
         )
+    except RunLocked:
+        raise  # the report of the run that is at work is its own
     except WardlakeError as halted:
-        write_halted_report(job, load_run(ports.registry, run.run_id), halted)
+        tell_why(job, load_run(ports.registry, run.run_id), halted)
         raise
     return answer_of(done, only)
+
+
+def tell_why(job: RefreshJob, run: Run | None, halted: WardlakeError) -> None:
+    """Write the halted run's report; where that fails the error says so, and stays the error it is."""
+    try:
+        path = write_halted_report(job, run, halted)
+    except OSError:
+        halted.which = (*halted.which, "the report could not be written")
+    else:
+        halted.which = (*halted.which, f"report: {path}")
 
 
 def asked_for(settings: Settings, source: str, classification: str) -> tuple[SourceSpec, Classification, str]:

@@ -10,7 +10,6 @@ from wardlake.detect.limits import speaking_hits
 from wardlake.model.errors import IdentifiersFound
 from wardlake.model.identifiers import ColumnPath
 from wardlake.model.plan import Outcome
-from wardlake.pipelines.refresh.deidentify import source_frames
 from wardlake.pipelines.refresh.job import RESIDUE, RefreshJob, secret
 from wardlake.pipelines.refresh.quarantine import quarantine
 from wardlake.publish.known_values import collect_known_values, foreign_columns
@@ -27,7 +26,7 @@ def scan(job: RefreshJob, outcomes: Mapping[str, Outcome]) -> Outcome:
         job.tables,
         {name: job.layout.staged_table(job.run_id, name) for name in staged},
         job.classification,
-        known_values(job, job.ring(), orphaned_columns(job, outcomes)),
+        known_values(job, job.ring(outcomes), orphaned_columns(job, outcomes)),
         means=scan_means(job),
         run_id=job.run_id,
         expected_rows={name: int(table["rows_out"]) for name, table in staged.items()},
@@ -70,7 +69,7 @@ def known_values(job: RefreshJob, ring: KeyRing, orphaned: Collection[ColumnPath
     job.tables.replace(
         path,
         collect_known_values(
-            source_frames(job, ring),
+            job.raw_frames(),  # all of the source, also where only a sample of it is released
             job.classification,
             policy=policy.known_values,
             key=key,

@@ -22,7 +22,7 @@ AT_ONCE = 4
 def seal(job: RefreshJob, outcomes: Mapping[str, Outcome]) -> Outcome:
     """Hash the staged tables, name the dataset by a commitment to its rows, archive every file of it."""
     tables = dataset_tables(job, outcomes)
-    committed = secret(job.ring(), DATASET)
+    committed = secret(job.ring(outcomes), DATASET)
     name = dataset_id(committed, Zone.DEV, job.dataset, {table.name: table.hashes for table in tables})
     started = datetime.fromisoformat(job.started_at)
     archived = archive_dataset(
@@ -39,7 +39,7 @@ def seal(job: RefreshJob, outcomes: Mapping[str, Outcome]) -> Outcome:
 def dataset_tables(job: RefreshJob, outcomes: Mapping[str, Outcome]) -> list[DatasetTable]:
     """Each staged table with its hashes and its commitment."""
     staged = cast(Mapping[str, Any], outcomes["deidentify"]["tables"])
-    key = secret(job.ring(), DATASET)
+    key = secret(job.ring(outcomes), DATASET)
 
     def hashed(name: str) -> DatasetTable:
         path, table = job.layout.staged_table(job.run_id, name), staged[name]

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from functools import partial
 
 from wardlake.model.plan import Outcome
+from wardlake.model.sources import SourceSpec
 from wardlake.pipelines.dev_refresh import PLAN
 from wardlake.pipelines.fingerprints import code_version, fingerprint
 from wardlake.pipelines.refresh.classify import classify
@@ -22,8 +23,8 @@ from wardlake.runs.engine import Work
 
 STEPS: Mapping[str, Callable[[RefreshJob, Mapping[str, Outcome]], Outcome]] = {
     "snapshot": snapshot,
-    "source-contracts": source_contracts,
     "classify": classify,
+    "source-contracts": source_contracts,
     "deidentify": deidentify,
     "references": references,
     "scan": scan,
@@ -44,6 +45,16 @@ def fingerprints(job: RefreshJob) -> dict[str, str]:
 
     A snapshot stands while its source is described alike; a classification is checked again whenever a decision changed.
     """
-    read = fingerprint(job.source, code_version())
-    decided = fingerprint(read, job.rule_set, job.fraction, job.knowledge.residue.version, job.knowledge.zip3.version)
-    return {step.name: read if step.name in ("snapshot", "source-contracts") else decided for step in PLAN.steps}
+    read = snapshot_fingerprint(job.source)
+    decided = fingerprint(read, code_version(), job.rule_set, job.fraction, job.knowledge, suites(job))
+    return {step.name: read if step.name == "snapshot" else decided for step in PLAN.steps}
+
+
+def snapshot_fingerprint(source: SourceSpec) -> str:
+    """What a snapshot is of; a new version of the code needs no new one."""
+    return fingerprint(source)
+
+
+def suites(job: RefreshJob) -> list[str]:
+    """The contracts as they are written."""
+    return [path.read_text("utf-8") for path in sorted((job.expectations / job.source.name).glob("*.yaml"))]

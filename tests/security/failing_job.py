@@ -1,0 +1,50 @@
+"""A job that fails on a cell, in the engine and in a Python worker, run by `test_session_settings` in a process of its own.
+
+First as Wardlake's sessions are, then with Spark's log on, as the control; only Spark writes to stderr.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+import pyarrow as pa
+import pyspark.sql.functions as F
+from pyspark.errors import PySparkException
+from pyspark.sql import DataFrame
+
+from wardlake.adapters.spark_session import start_session
+
+ROOT = Path(__file__).parents[2]
+
+
+def main() -> None:
+    conf = {"spark.driver.memory": "1000m", "spark.sql.warehouse.dir": sys.argv[1]}
+    spark = start_session("failing", jar_folder=ROOT / ".tools" / "jars", master="local[2]", conf=conf)
+    for level, name in (("", "Oberholtzer"), ("ERROR", "Quackenbush")):
+        if level:
+            spark.sparkContext.setLogLevel(level)
+        rows = spark.range(2).select(F.concat(F.lit(name), F.col("id").cast("string")).alias("name"))
+        fail(rows.select(F.col("name").cast("int")))
+        fail(rows.mapInArrow(refuse, "name string"))
+    print("failed 4 times")
+    spark.stop()
+
+
+def refuse(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    for batch in batches:
+        raise ValueError(f"{batch.column(0)[0]} is refused")
+        yield batch
+
+
+def fail(rows: DataFrame) -> None:
+    try:
+        rows.collect()
+    except PySparkException:
+        return
+    raise AssertionError("the job was meant to fail")
+
+
+if __name__ == "__main__":
+    main()
