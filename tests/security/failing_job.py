@@ -27,8 +27,9 @@ def main() -> None:
             spark.sparkContext.setLogLevel(level)
         rows = spark.range(2).select(F.concat(F.lit(name), F.col("id").cast("string")).alias("name"))
         fail(rows.select(F.col("name").cast("int")))
+        fail(rows.select(F.expr("cast(name AS int)")))
         fail(rows.mapInArrow(refuse, "name string"))
-    print("failed 4 times")
+    print("failed 6 times")
     spark.stop()
 
 

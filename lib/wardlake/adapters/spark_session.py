@@ -50,7 +50,7 @@ def start_session(
 ) -> SparkSession:
     """A session with Delta; `conf` wins over the defaults, but for the `FIXED` ones: `ConfigurationError` names those.
 
-    Spark's own log is off, on executors too: a failed task's message holds cells. What failed is said by our errors.
+    Spark's own logs are off, on executors too: a failed task's message holds cells. What failed is said by our errors.
 
     Under spark-submit its own `--master`, memory and `--jars` hold: the JVM runs already, and only what it can still take
     is set.
@@ -66,7 +66,8 @@ def start_session(
             builder = builder.config(key, value)
     session = builder.getOrCreate()
     session.sparkContext.setLogLevel("OFF")
-    PySparkLogger.getLogger("DataFrameQueryContextLogger").disabled = True  # PySpark's own log of failed queries
+    for logger in ("DataFrameQueryContextLogger", "SQLQueryContextLogger"):  # PySpark's own logs of failed queries
+        PySparkLogger.getLogger(logger).disabled = True
     return session
 
 
