@@ -42,7 +42,7 @@ types: setup-dev  ## Check types
 bench:  ## Run the benchmarks (long)
 	@infra/setup/python.sh bench
 	@infra/setup/jars.sh
-	@$(PYTHON) -m pytest -s tests/benchmarks -o python_files='bench_*.py'
+	@for each in tokenise scan residue detection; do $(PYTHON) -m tests.benchmarks.$$each || exit 1; done
 
 lock:  ## Resolve the lock files again, and take the sums of the jars
 	@infra/setup/lock.sh
