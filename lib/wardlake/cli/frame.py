@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import json
+import os
 import sys
 import traceback
 from collections.abc import Callable, Mapping
@@ -16,8 +17,15 @@ from rich.console import Console
 
 from wardlake.model.errors import WardlakeError
 
-ERRORS = Console(stderr=True, soft_wrap=True, highlight=False)
 INTERNAL = 70
+
+
+def _must_be_silent() -> bool:
+    """spark-submit pours our stderr into its stdout: with `--json` nothing but the one object may go there."""
+    return "PYSPARK_GATEWAY_PORT" in os.environ and "--json" in sys.argv
+
+
+ERRORS = Console(stderr=True, soft_wrap=True, highlight=False, quiet=_must_be_silent())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
