@@ -48,9 +48,10 @@ def choose_run(
     snapshot_of: str,
     told: Callable[[Run], None],
 ) -> Run:
-    """`snapshot_of` is the fingerprint of the source: a run that took its snapshot of another one is not gone on with.
+    """The run named, else the one that can go on, else a new one; `told` hears of a run that goes on.
 
-    The run named, else the one that can go on, else a new one; `told` hears of a run that goes on."""
+    `snapshot_of` is the fingerprint of the source: a run that took its snapshot of another one is not gone on with.
+    """
     known = load_run(registry, run_id) if run_id else None if fresh else find_unfinished(registry, PLAN, source, arguments)
     if known and not run_id and (is_refused(registry, known) or not is_of(known, snapshot_of)):
         known = None
