@@ -7,13 +7,14 @@ import os
 import pwd
 import shutil
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import pytest
 from pyspark.sql import SparkSession
-from tests.end_to_end.clinic import Clinic, make_clinic, patients
+from tests.end_to_end.clinic import Clinic, Quiet, make_clinic, patients
 
 from wardlake.adapters.system_identity import SystemIdentity
 from wardlake.adapters.totp import code_at, time_step
@@ -199,6 +200,25 @@ def test_an_archive_whose_manifest_was_written_anew_is_found(published: tuple[Cl
     change(archived(clinic, answer, "manifest.json"), b'"retain_until": "2', b'"retain_until": "3')
     with pytest.raises(VerificationFailed, match="not the one that was published"):
         verify(clinic, answer)
+
+
+class Killed(BaseException):
+    """Stands for a kill: nothing of ours catches it."""
+
+
+def die() -> None:
+    raise Killed
+
+
+def test_a_later_run_over_the_same_rows_that_died_before_it_published_changes_nothing(
+    published: tuple[Clinic, dict[str, Any]],
+) -> None:
+    clinic, answer = published
+    with pytest.raises(Killed):
+        replace(clinic, progress=Quiet(at={"publish": die})).refresh(fresh=True)
+    shutil.rmtree(answer["path"])
+    found = verify(clinic, answer)
+    assert (found["read_from"], found["passed"]) == ("archive", True)
 
 
 # --- reidentify --------------------------------------------------------------------------------------------------------

@@ -14,7 +14,7 @@ from wardlake.model.zones import Zone
 from wardlake.pipelines.ports_in_hand import PortsInHand
 from wardlake.pipelines.refresh.job import PURPOSE, RESIDUE, RefreshJob, secret
 from wardlake.pipelines.refresh.scan import residue_document, scan_means
-from wardlake.publish.archive import restore_dataset
+from wardlake.publish.archive import Copy, restore_dataset
 from wardlake.publish.residue import ResidueReport
 from wardlake.publish.staging import MANIFEST
 from wardlake.publish.verify_dataset import read_known_values, verify_dataset
@@ -94,7 +94,7 @@ def dataset_folder(job: RefreshJob, record: AuditRecord, scratch: Path) -> tuple
     published = job.layout.dataset(Zone.DEV, job.dataset, dataset_id)
     if MANIFEST in job.tables.list_folder(published):
         return published, "zone"
-    restored = restore_dataset(job.objects, dataset_id, scratch)
+    restored = restore_dataset(job.objects, Copy(dataset_id, record.event.run_id), scratch)
     if restored.sha256 != record.event.details["archive"]:
         raise VerificationFailed(
             "The archived dataset is not the one that was published: its manifest was changed.",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import cast
 
@@ -16,13 +16,17 @@ from wardlake.ports.objects import Objects
 from wardlake.ports.tables import Tables
 from wardlake.publish.archive import (
     ArchiveManifest,
+    Copy,
     archive_dataset,
+    archived_copies,
+    erase_archived_copy,
     erase_archived_dataset,
-    expired_datasets,
+    expired_copies,
     restore_dataset,
 )
 
 FOLDERS = cast(Tables, FolderTables())
+FIRST, SECOND = Copy("ds-1", "run-1"), Copy("ds-1", "run-2")
 UNTIL = datetime(2032, 1, 1, tzinfo=UTC)
 
 
@@ -41,10 +45,8 @@ def objects(tmp_path: Path) -> DirectoryObjects:
     return DirectoryObjects(tmp_path / "objects")
 
 
-def archive(objects: Objects, folder: Path) -> ArchiveManifest:
-    return archive_dataset(
-        FOLDERS, objects, folder=str(folder), dataset_id="ds-1", retain_until=UNTIL, storage_class="GLACIER_IR"
-    )
+def archive(objects: Objects, folder: Path, copy: Copy = FIRST, until: datetime = UNTIL) -> ArchiveManifest:
+    return archive_dataset(FOLDERS, objects, folder=str(folder), copy=copy, retain_until=until, storage_class="GLACIER_IR")
 
 
 def content(folder: Path) -> dict[str, bytes]:
@@ -52,7 +54,7 @@ def content(folder: Path) -> dict[str, bytes]:
 
 
 def test_what_was_archived_is_restored_byte_for_byte(dataset: Path, objects: DirectoryObjects, tmp_path: Path) -> None:
-    assert archive(objects, dataset) == restore_dataset(objects, "ds-1", tmp_path / "back")
+    assert archive(objects, dataset) == restore_dataset(objects, FIRST, tmp_path / "back")
     assert content(tmp_path / "back") == content(dataset)
 
 
@@ -61,7 +63,7 @@ def test_archived_objects_have_the_storage_class_and_no_lock(dataset: Path, obje
     infos = [objects.info(found.key) for found in objects.list("datasets/ds-1/")]
     assert len(infos) == len(manifest.files) + 1
     assert {(info.storage_class, info.locked_until, info.hold) for info in infos} == {("GLACIER_IR", None, False)}
-    assert json.loads(objects.get("datasets/ds-1/manifest.json"))["retain_until"] == "2032-01-01T00:00:00+00:00"
+    assert json.loads(objects.get("datasets/ds-1/run-1/manifest.json"))["retain_until"] == "2032-01-01T00:00:00+00:00"
 
 
 def test_archiving_again_gives_the_same_manifest(dataset: Path, objects: DirectoryObjects) -> None:
@@ -71,12 +73,12 @@ def test_archiving_again_gives_the_same_manifest(dataset: Path, objects: Directo
 @pytest.mark.parametrize("harm", ["changed", "gone"])
 def test_a_changed_or_missing_file_is_named(dataset: Path, objects: DirectoryObjects, tmp_path: Path, harm: str) -> None:
     archive(objects, dataset)
-    key = "datasets/ds-1/files/patients/_delta_log/0.json"
+    key = "datasets/ds-1/run-1/files/patients/_delta_log/0.json"
     objects.delete(key)
     if harm == "changed":
         objects.put(key, b"other")
     with pytest.raises(VerificationFailed) as raised:
-        restore_dataset(objects, "ds-1", tmp_path / "back")
+        restore_dataset(objects, FIRST, tmp_path / "back")
     assert raised.value.exit_code == 23
     assert raised.value.which == ("patients/_delta_log/0.json",)
 
@@ -84,17 +86,31 @@ def test_a_changed_or_missing_file_is_named(dataset: Path, objects: DirectoryObj
 def test_erasure_reaches_every_object_and_can_be_repeated(dataset: Path, objects: DirectoryObjects, tmp_path: Path) -> None:
     archive(objects, dataset)
     archive(objects, dataset)
-    assert erase_archived_dataset(objects, "ds-1") == 4
+    archive(objects, dataset, SECOND)
+    objects.delete("datasets/ds-1/run-2/manifest.json")  # as an erasure leaves it that was killed at its end
+    assert erase_archived_dataset(objects, "ds-1") == 7
     assert list(objects.list("datasets/")) == []
     erase_archived_dataset(objects, "ds-1")
     with pytest.raises(VerificationFailed, match="no such dataset"):
-        restore_dataset(objects, "ds-1", tmp_path / "back")
+        restore_dataset(objects, FIRST, tmp_path / "back")
 
 
 def test_a_dataset_expires_at_its_retention_date(dataset: Path, objects: DirectoryObjects) -> None:
     archive(objects, dataset)
-    assert expired_datasets(objects, datetime(2031, 12, 31, tzinfo=UTC)) == []
-    assert expired_datasets(objects, UNTIL) == ["ds-1"]
+    archive(objects, dataset, SECOND, UNTIL + timedelta(days=1))
+    assert expired_copies(objects, datetime(2031, 12, 31, tzinfo=UTC)) == []
+    assert expired_copies(objects, UNTIL) == [FIRST]
+
+
+def test_two_runs_over_the_same_rows_keep_a_copy_each(dataset: Path, objects: DirectoryObjects, tmp_path: Path) -> None:
+    first, before = archive(objects, dataset), content(dataset)
+    (dataset / "patients/_delta_log/0.json").write_text('{"by": "another run"}')
+    archive(objects, dataset, SECOND)
+    assert restore_dataset(objects, FIRST, tmp_path / "back").sha256 == first.sha256
+    assert content(tmp_path / "back") == before
+    assert archived_copies(objects) == [FIRST, SECOND]
+    assert erase_archived_copy(objects, FIRST) == 4
+    assert archived_copies(objects, "ds-1") == [SECOND]
 
 
 def test_a_manifest_that_points_outside_the_folder_restores_nothing_there(
@@ -102,9 +118,9 @@ def test_a_manifest_that_points_outside_the_folder_restores_nothing_there(
 ) -> None:
     manifest = archive(objects, dataset)
     forged = manifest.to_json().replace(b'"dataset.json"', b'"../escaped.json"')
-    objects.put("datasets/ds-1/manifest.json", forged)
+    objects.put("datasets/ds-1/run-1/manifest.json", forged)
     with pytest.raises(VerificationFailed):
-        restore_dataset(objects, "ds-1", tmp_path / "a" / "back")
+        restore_dataset(objects, FIRST, tmp_path / "a" / "back")
     assert not (tmp_path / "a" / "escaped.json").exists()
 
 

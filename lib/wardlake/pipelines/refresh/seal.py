@@ -11,7 +11,7 @@ from wardlake.model.plan import Outcome
 from wardlake.model.snapshots import DatasetTable, TableHashes
 from wardlake.model.zones import Zone
 from wardlake.pipelines.refresh.job import DATASET, RefreshJob, secret
-from wardlake.publish.archive import archive_dataset
+from wardlake.publish.archive import Copy, archive_dataset
 from wardlake.publish.staging import dataset_id
 from wardlake.runs.tables_at_once import for_each
 from wardlake.snapshot.data_files import hash_data_files
@@ -29,7 +29,7 @@ def seal(job: RefreshJob, outcomes: Mapping[str, Outcome]) -> Outcome:
         job.tables,
         job.objects,
         folder=job.layout.staged_dataset(job.run_id),
-        dataset_id=name,
+        copy=Copy(name, job.run_id),
         retain_until=started + timedelta(days=job.retention.dataset_days),
         storage_class=job.retention.dataset_storage_class,
     )
