@@ -278,6 +278,9 @@ def test_a_sample_is_referentially_complete(clinic):
     assert {row["patient_id"] for row in tables["visits"]} == people
     assert len(tables["visits"]) == 3 * len(people)
     assert answer["tables"][0]["rows_out"] == len(people)
+    wiring = clinic.wiring()  # what is searched for is everybody's, those who were left out included
+    known = wiring.tables.read(wiring.layout.known_values(answer["run_id"]))
+    assert known.filter("kind = 'ssn' AND length = 9").count() == 40
 
 
 def test_a_surname_alone_is_no_finding(published):

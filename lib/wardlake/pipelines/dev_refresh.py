@@ -24,7 +24,10 @@ PLAN = Plan(
         ),
         Step(name="references", title="Prove the references", needs=("snapshot", "deidentify"), exit_codes=(12,)),
         Step(
-            name="scan", title="Scan the output for residue", needs=("snapshot", "deidentify", "references"), exit_codes=(11, 17)
+            name="scan",
+            title="Scan the output for residue",
+            needs=("snapshot", "classify", "deidentify", "references"),
+            exit_codes=(11, 17),
         ),
         Step(name="output-contracts", title="Hold the output to its contracts", needs=("deidentify",), exit_codes=(20,)),
         Step(

@@ -8,13 +8,14 @@ from functools import reduce
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyspark.sql.functions as F
 from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql.types import ArrayType, BinaryType, ByteType, LongType, ShortType, StringType, StructField, StructType
 
 from wardlake.model.identifiers import ColumnPath
 from wardlake.model.sources import SourceSpec
-from wardlake.model.treatments import Classification, Decision, IdentifierKind
+from wardlake.model.treatments import Classification, Decision, IdentifierKind, Verdict
 from wardlake.publish.known_values_forms import Role, add_forms, hash_forms, hash_grouped
 from wardlake.publish.known_values_hash import Hashes, hash_key
 from wardlake.publish.known_values_policy import KnownValuePolicy, known_kind
@@ -35,11 +36,21 @@ _KEY = "_key"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class KnownPath:
+    """One column path: what it holds, whether that is only a part of a name, and how many words a value may have (0: any)."""
+
+    path: str
+    kind: IdentifierKind
+    part: bool
+    most_words: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TablePlan:
     """What is taken of one table: columns by position with their kind, and the columns that describe a person."""
 
     table: str
-    paths: tuple[tuple[str, IdentifierKind, bool], ...]  # path, kind, whether it is only a part of a name
+    paths: tuple[KnownPath, ...]
     person: PersonColumns
 
     @property
@@ -69,15 +80,25 @@ def collect_known_values(
     key: bytes,
     birth_words: Sequence[str],
     skip: Collection[ColumnPath] = (),
+    inferred: Mapping[ColumnPath, IdentifierKind] | None = None,
 ) -> DataFrame:
     """Keyed hashes of every identifier value that the source's decisions name.
 
     Output: one row per role, kind and 64-bit hash; `length` is a number's count of digits, else 0. No value, no owner.
-    `key` travels as a one-row relation, never in a plan. `skip` are columns whose values are collected elsewhere.
+    `key` travels as a one-row relation, never in a plan. `skip` are columns whose values are collected elsewhere, `inferred`
+    the kinds of columns whose decision names none (`infer_kinds`).
     """
     collected = []
     for name, rows in tables.items():
-        plan = plan_table(name, rows, classification.tables.get(name, {}), policy=policy, birth_words=birth_words, skip=skip)
+        plan = plan_table(
+            name,
+            rows,
+            classification.tables.get(name, {}),
+            policy=policy,
+            birth_words=birth_words,
+            skip=skip,
+            inferred={where.path: kind for where, kind in (inferred or {}).items() if where.table == name},
+        )
         if plan.reads_something:
             collected.append(_collect_table(rows, plan, policy, key))
     if not collected:
@@ -94,16 +115,25 @@ def plan_table(
     policy: KnownValuePolicy,
     birth_words: Sequence[str],
     skip: Collection[ColumnPath] = (),
+    inferred: Mapping[str, IdentifierKind] | None = None,
 ) -> TablePlan:
     """Which columns of a table are searched for, as what."""
+    guessed = {path: Decision(verdict=Verdict.BLOCKED, kind=kind) for path, kind in (inferred or {}).items()}
+    told = {**decisions, **guessed}
     paths = []
-    for path, decision in decisions.items():
+    for path, decision in told.items():
         kind = known_kind(decision)
         where = ColumnPath(table, path)
         if kind in policy.kinds and where not in skip and where.column in rows.columns:
-            paths.append((path, kind, is_name_part(path, decision)))
-    person = find_person_columns(decisions, rows.columns, birth_words=birth_words)
-    return TablePlan(table=table, paths=tuple((path, kind, part) for path, kind, part in paths if kind), person=person)
+            most = _most_words(kind, policy) if path in guessed else 0
+            paths.append(KnownPath(path=path, kind=kind, part=is_name_part(path, decision), most_words=most))
+    person = find_person_columns(told, rows.columns, birth_words=birth_words)
+    return TablePlan(table=table, paths=tuple(paths), person=person)
+
+
+def _most_words(kind: IdentifierKind, policy: KnownValuePolicy) -> int:
+    """Longer values of a column that nobody said is one of identifiers are sentences; a code is one word."""
+    return 1 if kind is IdentifierKind.UNIQUE_CODE else policy.max_words
 
 
 def select_path(rows: DataFrame, path: str) -> Column:
@@ -154,7 +184,7 @@ def person_texts(person: PersonColumns) -> list[Column]:
 
 
 def _collect_table(rows: DataFrame, plan: TablePlan, policy: KnownValuePolicy, key: bytes) -> DataFrame:
-    values = [select_path(rows, path).alias(f"v_{at}") for at, (path, _, _) in enumerate(plan.paths)]
+    values = [select_path(rows, path.path).alias(f"v_{at}") for at, path in enumerate(plan.paths)]
     chosen = share_key(rows.select(*values, *person_texts(plan.person)), key)
 
     def hash_batches(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
@@ -169,10 +199,12 @@ def hash_batch(batch: pa.RecordBatch, plan: TablePlan, policy: KnownValuePolicy)
     if not batch.num_rows:
         return
     subkey = batch.column(_KEY)[0].as_py()
-    for at, (_, kind, part) in enumerate(plan.paths):
+    for at, path in enumerate(plan.paths):
         values = batch.column(f"v_{at}")
         flat = values.flatten() if pa.types.is_list(values.type) else values
-        for role, of_kind, length, hashes in hash_forms(flat, kind, policy, subkey, part=part):
+        if path.most_words:
+            flat = flat.filter(pc.less(pc.count_substring_regex(pc.utf8_trim_whitespace(flat), r"\s+"), path.most_words))
+        for role, of_kind, length, hashes in hash_forms(flat, path.kind, policy, subkey, part=path.part):
             yield _as_rows(role, of_kind, length, hashes)
     yield from _hash_people(batch, plan.person, policy, subkey)
 

@@ -21,6 +21,15 @@ NAME_KINDS = frozenset({SurrogateKind.FIRST_NAME, SurrogateKind.MIDDLE_NAME, Sur
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class InferredKinds:
+    """When a column whose decision does not say what it holds is taken for an identifier's, and when for a category's."""
+
+    rate: float  # share of the cells whose content speaks for the kind
+    categories: int  # so many different values at most, each in
+    category_cells: int  # so many cells on average
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class KnownValuePolicy:
     """`conf/disclosure/residue.yaml`, `known_values`.
 
@@ -40,6 +49,7 @@ class KnownValuePolicy:
     groupings: Mapping[IdentifierKind, tuple[tuple[int, ...], ...]]
     abbreviations: Mapping[str, str]
     unit_words: tuple[str, ...]
+    inferred: InferredKinds
     not_names: tuple[str, ...] = ()
 
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from dataclasses import fields
+from typing import Any, cast
 
 from wardlake.classify.evidence import build_evidence
 from wardlake.classify.gate import Contradiction, Gap, GateResult, check_decisions
@@ -14,6 +15,7 @@ from wardlake.model.errors import UnclassifiedColumns
 from wardlake.model.evidence import ColumnEvidence
 from wardlake.model.plan import Outcome
 from wardlake.model.snapshots import TableSnapshot
+from wardlake.model.treatments import IdentifierKind
 from wardlake.pipelines.refresh.job import RefreshJob
 from wardlake.pipelines.refresh.quarantine import page
 from wardlake.runs.tables_at_once import for_each
@@ -92,3 +94,23 @@ def unclassified(result: GateResult) -> list[dict[str, Any]]:
     return [
         {"table": each.table, "column": each.path, "evidence": describe_evidence(each.evidence)} for each in undecided(result)
     ]
+
+
+def evidence_of(outcome: Outcome) -> tuple[ColumnEvidence, ...]:
+    """The evidence that the step left, as it was; none where the step did not run."""
+    return tuple(read_evidence(each) for each in cast(list[Mapping[str, Any]], outcome.get("evidence", [])))
+
+
+def read_evidence(document: Mapping[str, Any]) -> ColumnEvidence:
+    """One column's evidence from its plain form (`describe_evidence`)."""
+    known = {field.name for field in fields(ColumnEvidence)}
+    plain = {name: value for name, value in document.items() if name in known}
+    return ColumnEvidence(
+        **{
+            **plain,
+            "content": {IdentifierKind(kind): rate for kind, rate in document["content"].items()},
+            "hits": {IdentifierKind(kind): hits for kind, hits in document["hits"].items()},
+            "names": tuple(IdentifierKind(kind) for kind in document["names"]),
+            "shapes": tuple((shape, share) for shape, share in document["shapes"]),
+        }
+    )

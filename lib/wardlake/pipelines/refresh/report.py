@@ -8,11 +8,12 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from wardlake.model.errors import WardlakeError
-from wardlake.model.evidence import CanaryRecall, ColumnEvidence, Finding
+from wardlake.model.evidence import CanaryRecall, Finding
 from wardlake.model.plan import Outcome
 from wardlake.model.treatments import IdentifierKind
 from wardlake.pipelines.dev_refresh import PLAN
 from wardlake.pipelines.refresh.begin import REFUSALS
+from wardlake.pipelines.refresh.classify import evidence_of
 from wardlake.pipelines.refresh.job import RefreshJob
 from wardlake.ports.contracts import ContractResult, ExpectationResult
 from wardlake.publish.report import (
@@ -86,7 +87,7 @@ def build_report(job: RefreshJob, outcomes: Mapping[str, Outcome], run: Run | No
         halt=_halt(run, halted),
         decisions=decision_rows(job.classification),
         tables=_tables(said["deidentify"], sealed),
-        evidence=tuple(_evidence(each) for each in said["classify"].get("evidence", [])),
+        evidence=evidence_of(said["classify"]),
         findings=tuple(_kinded(Finding, each) for each in [*scan.get("findings", []), *scan.get("notices", [])]),
         recalls=tuple(_kinded(CanaryRecall, each) for each in scan.get("recall", [])),
         references=tuple(_reference(each) for each in said["references"].get("references", [])),
@@ -115,20 +116,6 @@ def _tables(staged: Mapping[str, Any], sealed: Mapping[str, Any]) -> tuple[Table
     return tuple(
         TableRow(name=name, rows_in=table["rows_in"], rows_out=table["rows_out"], commitment=commitments.get(name, ""))
         for name, table in sorted(staged.get("tables", {}).items())
-    )
-
-
-def _evidence(document: Mapping[str, Any]) -> ColumnEvidence:
-    known = {field.name for field in fields(ColumnEvidence)}
-    plain = {name: value for name, value in document.items() if name in known}
-    return ColumnEvidence(
-        **{
-            **plain,
-            "content": {IdentifierKind(kind): rate for kind, rate in document["content"].items()},
-            "hits": {IdentifierKind(kind): hits for kind, hits in document["hits"].items()},
-            "names": tuple(IdentifierKind(kind) for kind in document["names"]),
-            "shapes": tuple((shape, share) for shape, share in document["shapes"]),
-        }
     )
 
 

@@ -10,10 +10,12 @@ from wardlake.detect.limits import speaking_hits
 from wardlake.model.errors import IdentifiersFound
 from wardlake.model.identifiers import ColumnPath
 from wardlake.model.plan import Outcome
+from wardlake.pipelines.refresh.classify import evidence_of
 from wardlake.pipelines.refresh.job import RESIDUE, RefreshJob, secret
 from wardlake.pipelines.refresh.quarantine import quarantine
 from wardlake.publish.known_values import collect_known_values, foreign_columns
 from wardlake.publish.known_values_index import KnownValues, load_known_values
+from wardlake.publish.known_values_kinds import KnownColumns, infer_kinds
 from wardlake.publish.references import reference_name
 from wardlake.publish.residue import ResidueReport, ScanMeans, scan_residue
 from wardlake.tokens.keyring import KeyRing
@@ -22,21 +24,23 @@ from wardlake.tokens.keyring import KeyRing
 def scan(job: RefreshJob, outcomes: Mapping[str, Outcome]) -> Outcome:
     """Scan the staged tables; a finding, or a scan that is too blind, quarantines the dataset and stops the run."""
     staged = cast(Mapping[str, Any], outcomes["deidentify"]["tables"])
+    columns = infer_kinds(job.classification, evidence_of(outcomes["classify"]), job.knowledge.residue.known_values)
     report = scan_residue(
         job.tables,
         {name: job.layout.staged_table(job.run_id, name) for name in staged},
         job.classification,
-        known_values(job, job.ring(outcomes), orphaned_columns(job, outcomes)),
+        known_values(job, job.ring(outcomes), columns, skipped_columns(job, outcomes)),
         means=scan_means(job),
         run_id=job.run_id,
         expected_rows={name: int(table["rows_out"]) for name, table in staged.items()},
     )
+    told = {**residue_document(report), "known_columns": known_columns_document(columns)}
     try:
         report.require_clean()
     except IdentifiersFound as found:
-        quarantine(job, found, residue_document(report))
+        quarantine(job, found, told)
         raise
-    return residue_document(report)
+    return told
 
 
 def scan_means(job: RefreshJob) -> ScanMeans:
@@ -62,7 +66,17 @@ def orphaned_columns(job: RefreshJob, outcomes: Mapping[str, Outcome]) -> set[Co
     }
 
 
-def known_values(job: RefreshJob, ring: KeyRing, orphaned: Collection[ColumnPath]) -> KnownValues:
+def skipped_columns(job: RefreshJob, outcomes: Mapping[str, Outcome]) -> frozenset[ColumnPath]:
+    """Columns whose values all stand in the key they refer to.
+
+    None in a sample: orphans were counted among its rows, and the source's other rows may have some too.
+    """
+    if job.sampled:
+        return frozenset()
+    return foreign_columns(job.source, with_orphans=orphaned_columns(job, outcomes))
+
+
+def known_values(job: RefreshJob, ring: KeyRing, columns: KnownColumns, skip: Collection[ColumnPath]) -> KnownValues:
     """Keyed hashes of the source's identifiers, kept restricted so that the dataset can be verified years later."""
     policy = job.knowledge.residue
     path, key = job.layout.known_values(job.run_id), secret(ring, RESIDUE)
@@ -74,10 +88,19 @@ def known_values(job: RefreshJob, ring: KeyRing, orphaned: Collection[ColumnPath
             policy=policy.known_values,
             key=key,
             birth_words=policy.birth_words,
-            skip=foreign_columns(job.source, with_orphans=orphaned),
+            skip=skip,
+            inferred=columns.inferred,
         ),
     )
     return load_known_values(job.tables.read(path), key=key, policy=policy.known_values)
+
+
+def known_columns_document(columns: KnownColumns) -> dict[str, Any]:
+    """Which columns were searched for though their decision names no kind, and which were not and why: names only."""
+    return {
+        "inferred": {str(where): kind.value for where, kind in columns.inferred.items()},
+        "left_out": {str(where): why for where, why in columns.left_out.items()},
+    }
 
 
 def residue_document(report: ResidueReport) -> dict[str, Any]:
