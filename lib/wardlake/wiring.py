@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import pwd
+import re
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -170,7 +171,9 @@ class Wiring:
         settings = self.environment.spark
         jars = Path(settings.jars) if Path(settings.jars).is_absolute() else self.root / settings.jars
         conf = {"spark.driver.memory": settings.driver_memory, **settings.conf}
-        return start_session("wardlake", jar_folder=jars, master=settings.master, conf=conf)
+        _refuse_secrets(settings.conf)
+        secrets = {key: resolve(reference) for key, reference in settings.secrets.items()}
+        return start_session("wardlake", jar_folder=jars, master=settings.master, conf=conf, secrets=secrets)
 
     def _pager(self, settings: env.LogPager | env.WebhookPager | env.EmailPager) -> Pager:
         match settings:
@@ -217,6 +220,16 @@ class Wiring:
                 next_step="choose an environment with a vault, an object store and a registry: --env NAME",
             )
         return Path(place)
+
+
+def _refuse_secrets(conf: Mapping[str, str]) -> None:
+    """Raise `ConfigurationError` for Spark settings that hold a secret where a reference belongs."""
+    secret = sorted(key for key in conf if re.search(r"(?i)secret(?!.*file)|password|session[._]?token", key))
+    if secret:
+        raise ConfigurationError(
+            what=f"Secrets stand in the environment's spark.conf: {', '.join(secret)}.",
+            next_step="move them to spark.secrets, as env:NAME or file:PATH",
+        )
 
 
 class _SecretsByUser(Mapping[str, str]):

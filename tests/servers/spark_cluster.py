@@ -1,9 +1,10 @@
-"""A standalone Spark cluster on loopback: one master, two workers of one core each."""
+"""A standalone Spark cluster on loopback: one master, two workers of one core each, which know one another by a secret."""
 
 from __future__ import annotations
 
 import json
 import os
+import secrets
 import sys
 import urllib.error
 import urllib.request
@@ -15,6 +16,12 @@ from typing import Any
 import pytest
 from tests.servers.processes import LOOPBACK, ServerProcess, data_folder, free_port, remove_folder
 
+NETWORK = {
+    "spark.authenticate": "true",
+    "spark.network.crypto.enabled": "true",
+    "spark.network.crypto.authEngineVersion": "2",
+    "spark.network.crypto.cipher": "AES/GCM/NoPadding",
+}
 SPARK_CLASS = Path(sys.executable).parent / "spark-class"
 WORKERS = 2
 
@@ -26,6 +33,7 @@ class SparkCluster:
     master: str
     board: str
     folder: Path
+    secret: str = field(repr=False)
     processes: list[ServerProcess] = field(default_factory=list)
 
     def state(self) -> dict[str, Any]:
@@ -42,6 +50,8 @@ class SparkCluster:
     def conf(self) -> dict[str, str]:
         """What a session needs besides the master: one small executor on each worker."""
         return {
+            **NETWORK,
+            "spark.authenticate.secret": self.secret,
             "spark.executor.cores": "1",
             "spark.executor.memory": "900m",
             "spark.cores.max": str(WORKERS),
@@ -60,7 +70,9 @@ class SparkCluster:
 def start_spark_cluster() -> SparkCluster:
     """Start master and workers; the caller stops them and removes the folder."""
     folder, port, board = data_folder("spark"), free_port(), free_port()
-    cluster = SparkCluster(f"spark://{LOOPBACK}:{port}", f"http://{LOOPBACK}:{board}", folder)
+    cluster = SparkCluster(f"spark://{LOOPBACK}:{port}", f"http://{LOOPBACK}:{board}", folder, secrets.token_hex(32))
+    shared = {**NETWORK, "spark.authenticate.secret": cluster.secret}
+    (folder / "cluster.conf").write_text("".join(f"{key} {value}\n" for key, value in shared.items()))
     deploy = "org.apache.spark.deploy"
     here = ("--host", LOOPBACK, "--port")
     try:
@@ -84,7 +96,7 @@ def _start(cluster: SparkCluster, name: str, program: str, *arguments: str, work
         "SPARK_LOCAL_DIRS": str(cluster.folder / "local"),
     }
     process = ServerProcess(
-        command=[str(SPARK_CLASS), program, *arguments],
+        command=[str(SPARK_CLASS), program, "--properties-file", str(cluster.folder / "cluster.conf"), *arguments],
         log=cluster.folder / f"{name}.log",
         ready=lambda: _master_answers(cluster) and cluster.alive_workers() >= workers,
         environment={key: value for key, value in environment.items() if value},

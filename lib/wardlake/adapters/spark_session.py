@@ -10,6 +10,7 @@ from pathlib import Path
 from pyspark.logger import PySparkLogger
 from pyspark.sql import SparkSession
 
+from wardlake.adapters.spark_jvm import JAVA_OPTIONS, launch_jvm
 from wardlake.model.errors import ConfigurationError
 
 DELTA = {
@@ -23,6 +24,8 @@ DELTA = {
     "spark.sql.parquet.compression.codec": "zstd",
     "spark.sql.execution.arrow.pyspark.enabled": "true",
     "spark.io.encryption.enabled": "true",  # shuffles, spills and broadcasts lie on local disks: they hold records and keys
+    "spark.authenticate": "true",
+    "spark.network.crypto.enabled": "true",  # shuffles, broadcasts and the key of the local disks travel as well
     "spark.executor.syncLogLevel.enabled": "true",
     "spark.ui.enabled": "false",
     "spark.ui.showConsoleProgress": "false",
@@ -34,7 +37,13 @@ FIXED = frozenset(
 )
 
 # What a JVM takes only when it is started.
-AT_LAUNCH = frozenset({"spark.driver.memory", "spark.driver.extraJavaOptions", "spark.driver.extraClassPath"})
+AT_LAUNCH = frozenset({"spark.driver.memory", JAVA_OPTIONS, "spark.driver.extraClassPath"})
+
+AUTHENTICATE, SHARED_SECRET = "spark.authenticate", "spark.authenticate.secret"
+# What parties must agree on; between the parts of one process we choose.
+LOCAL = {"spark.network.crypto.authEngineVersion": "2", "spark.network.crypto.cipher": "AES/GCM/NoPadding"}
+# How the network is secured under spark-submit is for whoever calls it to say.
+NETWORK = frozenset({AUTHENTICATE, "spark.network.crypto.enabled"})
 
 
 def jars(folder: Path) -> str:
@@ -46,9 +55,17 @@ def jars(folder: Path) -> str:
 
 
 def start_session(
-    name: str, *, jar_folder: Path, master: str = "local[*]", conf: Mapping[str, str] | None = None
+    name: str,
+    *,
+    jar_folder: Path,
+    master: str = "local[*]",
+    conf: Mapping[str, str] | None = None,
+    secrets: Mapping[str, str] | None = None,
 ) -> SparkSession:
     """A session with Delta; `conf` wins over the defaults, but for the `FIXED` ones: `ConfigurationError` names those.
+
+    `secrets` are settings too, which reach the JVM once it runs: its command line, which every user of the machine can read,
+    holds none of them.
 
     Spark's own logs are off, on executors too: a failed task's message holds cells. What failed is said by our errors.
 
@@ -58,17 +75,28 @@ def start_session(
     _refuse_fixed(conf or {})
     os.environ.setdefault("SPARK_LOCAL_IP", "127.0.0.1")
     os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
-    builder = SparkSession.builder.appName(name)
-    if not submitted():
-        builder = builder.master(master).config("spark.jars", jars(jar_folder))
-    for key, value in {**DELTA, **(conf or {})}.items():
-        if not (submitted() and key in AT_LAUNCH):
-            builder = builder.config(key, value)
-    session = builder.getOrCreate()
+    settings = {**DELTA, **(conf or {})}
+    if submitted():
+        settings = {key: value for key, value in settings.items() if key not in AT_LAUNCH | (NETWORK - (conf or {}).keys())}
+    else:
+        between = LOCAL if master.startswith("local") else {}
+        settings = {**between, **settings, "spark.jars": jars(jar_folder), "spark.master": master}
+        _require_shared_secret(master, {**settings, **(secrets or {})})
+        launch_jvm(settings)
+    session = SparkSession.builder.appName(name).config(map={**settings, **(secrets or {})}).getOrCreate()
     session.sparkContext.setLogLevel("OFF")
     for logger in ("DataFrameQueryContextLogger", "SQLQueryContextLogger"):  # PySpark's own logs of failed queries
         PySparkLogger.getLogger(logger).disabled = True
     return session
+
+
+def _require_shared_secret(master: str, settings: Mapping[str, str]) -> None:
+    """A standalone cluster authenticates by a secret that its master and workers have too."""
+    if master.startswith("spark://") and settings[AUTHENTICATE] == "true" and not settings.get(SHARED_SECRET):
+        raise ConfigurationError(
+            what="The Spark cluster's shared secret is missing.",
+            next_step=f"refer to it in the environment: spark.secrets, {SHARED_SECRET}: env:NAME",
+        )
 
 
 def _refuse_fixed(conf: Mapping[str, str]) -> None:

@@ -120,15 +120,23 @@ class OidcIdentity:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Spark:
-    """`conf` is handed to Spark as it is. `storage_*` say how the scan's workers reach an object store beside Spark."""
+    """`conf` is handed to Spark as it is, `secrets` once its references are resolved.
+
+    `storage_*` say how the scan's workers reach an object store beside Spark.
+    """
 
     master: str = "local[*]"
     driver_memory: str = "2g"
     jars: str = ".tools/jars"
     conf: Mapping[str, str] = field(default_factory=dict)
+    secrets: Mapping[str, str] = field(default_factory=dict)  # Spark setting to reference
     storage_endpoint: str = ""
     storage_region: str = "us-east-1"
     storage_credentials: str = ""  # `env:NAME`: NAME_ACCESS_KEY and NAME_SECRET_KEY on every executor
+
+
+# Classes that are read at once: every record needs the one before, so an archive that must be thawed first would stop all.
+AuditStorageClass = Literal["STANDARD", "STANDARD_IA", "INTELLIGENT_TIERING", "GLACIER_IR", "REDUCED_REDUNDANCY"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -136,10 +144,12 @@ class Retention:
     """Years and days that things are kept. 45 CFR 164.316(b)(2)(i): six years for documentation."""
 
     audit_years: int = 6
+    audit_storage_class: AuditStorageClass = "STANDARD"
     study_years: int = 25  # EU 536/2014, Art. 58
     dataset_days: int = 2190
     operational_snapshot_days: int = 14
     dataset_storage_class: str = "STANDARD"
+    quarantine_days: int = 30  # output that a gate refused, kept to find out why
     published_versions: int = 2  # dataset versions kept in the zone itself, besides the archive
 
 
