@@ -54,6 +54,16 @@ def remove_expired(trail: AuditTrail, objects: Objects, clock: Clock, *, event: 
     return _guarded(apply)
 
 
+def count_expired(objects: Objects, clock: Clock) -> int:
+    """How many records `remove_expired` would remove."""
+    return _guarded(lambda: len(_split(objects, clock)[0]))
+
+
+def held_records(objects: Objects) -> list[AuditRecord]:
+    """Every record under a legal hold, oldest first."""
+    return _guarded(lambda: [record for record in read_records(objects) if objects.info(archive_key(record.sequence)).hold])
+
+
 def _delete(objects: Objects, records: Sequence[AuditRecord]) -> int:
     for record in records:
         objects.delete(archive_key(record.sequence))

@@ -34,14 +34,16 @@ _VERIFY = "wardlake audit verify"
 class AuditTrail:
     """Appends to the object archive first, where a conditional put decides who has the next sequence, then to the sink.
 
-    `retention` is how long each record is locked in the archive (164.316(b)(2): six years).
+    `retention` is how long each record is locked in the archive (164.316(b)(2): six years), `storage_class` the store's
+    word for what keeps it: one that is read at once, since every record needs the one before.
     """
 
-    def __init__(self, objects: Objects, sink: AuditSink, clock: Clock, *, retention: timedelta) -> None:
+    def __init__(self, objects: Objects, sink: AuditSink, clock: Clock, *, retention: timedelta, storage_class: str = "") -> None:
         self._objects = objects
         self._sink = sink
         self._clock = clock
         self._retention = retention
+        self._storage_class = storage_class
 
     def append(self, event: AuditEvent) -> AuditRecord:
         """Write the event; raises `AuditUnavailable` when it is not in both sinks, and then the caller does not act.
@@ -81,7 +83,9 @@ class AuditTrail:
         record = seal_event(event, sequence=sequence, previous=previous)
         lock = Lock(until=self._clock.now() + self._retention)
         try:
-            self._objects.put(archive_key(sequence), encode_record(record), lock=lock, create_only=True)
+            self._objects.put(
+                archive_key(sequence), encode_record(record), lock=lock, storage_class=self._storage_class, create_only=True
+            )
         except ObjectExists:
             return None
         self._sink.append(entry_of(record))

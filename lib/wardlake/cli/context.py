@@ -7,11 +7,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from wardlake.cli.frame import Options
-from wardlake.model.errors import AuditUnavailable, WardlakeError
-from wardlake.ports.objects import StoreUnavailable
-from wardlake.ports.registry import RegistryUnavailable
+from wardlake.runs.storage_failures import storage_named
 from wardlake.settings.check import check_settings
-from wardlake.settings.load import Settings, load_settings
+from wardlake.settings.load import Settings, load_environment, load_settings
 from wardlake.settings.today import today
 from wardlake.wiring import Wiring
 
@@ -27,9 +25,19 @@ def opened(options: Options) -> Iterator[Context]:
     """The settings, checked whole, and the ports of a command; failures of stores end with an exit code of ours."""
     settings = load_settings(options.conf, options.environment, today=today())
     check_settings(settings)
-    try:
+    with _stores_answer():
         yield Context(settings=settings, wiring=Wiring(environment=settings.environment, lake=options.lake, root=settings.root))
-    except StoreUnavailable as problem:
-        raise AuditUnavailable(f"The object store does not answer or refuses: {problem}.", next_step="wardlake doctor") from None
-    except RegistryUnavailable:
-        raise WardlakeError("The registry does not answer.", next_step="wardlake doctor") from None
+
+
+@contextmanager
+def opened_environment(options: Options) -> Iterator[Wiring]:
+    """The ports alone, for what needs no source and no decision: it works also where those are broken."""
+    environment, root = load_environment(options.conf, options.environment)
+    with _stores_answer():
+        yield Wiring(environment=environment, lake=options.lake, root=root)
+
+
+@contextmanager
+def _stores_answer() -> Iterator[None]:
+    with storage_named():
+        yield Context(settings=settings, wiring=Wiring(environment=settings.environment, lake=options.lake, root=settings.root))

@@ -15,6 +15,7 @@ from wardlake.cli.doctor import doctor
 from wardlake.cli.frame import run
 from wardlake.cli.keys import keys
 from wardlake.cli.reidentify import reidentify
+from wardlake.cli.retention import retention
 from wardlake.cli.snapshot import snapshot
 
 
@@ -24,7 +25,7 @@ def wardlake() -> None:
     """Health data that must not leak: snapshots, de-identified datasets, and the proof beside them."""
 
 
-for command in (doctor, snapshot, classify, dev, reidentify, keys, audit, conf):
+for command in (doctor, snapshot, classify, dev, reidentify, keys, retention, audit, conf):
     wardlake.add_command(command)
 
 

@@ -22,11 +22,12 @@ def create(options: Options, source: str, run_id: str) -> None:
     from wardlake.pipelines.classification import new_check_id
     from wardlake.pipelines.refresh.run import job_outside_a_run
     from wardlake.pipelines.refresh.snapshot import snapshot as take
+    from wardlake.snapshot.retention import taking_lock
 
     with opened(options) as context:
         name = run_id or new_check_id(context.wiring, "snapshot")
         job = job_outside_a_run(context.settings, context.wiring, source=source, classification="", run_id=name)
-        with job.registry.lock(f"snapshot/{job.source.name}/{name}"):
+        with job.registry.lock(taking_lock(job.source.name, name)):
             made: dict[str, Any] = dict(take(job, {}))
         lines = [f"snapshot  {made['snapshot_id']}", *(f"{t['name']:<22} {t['rows']:>12,}" for t in made["tables"])]
         answer(options, made, "\n".join(lines))

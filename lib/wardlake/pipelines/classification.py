@@ -11,12 +11,14 @@ from typing import Any
 from wardlake.classify.decisions import write_decision
 from wardlake.classify.gate import check_decisions
 from wardlake.classify.review import APPROVED, DECIDED, approve, load_approvals, request_reviews, review
+from wardlake.deidentify.date_shifts import check_date_shifts
 from wardlake.deidentify.foreign_keys import check_references
 from wardlake.deidentify.profiles import check_profile
 from wardlake.model.errors import ConfigurationError, Mistake
+from wardlake.model.evidence import ColumnEvidence
 from wardlake.model.identifiers import ColumnPath, new_run_id
 from wardlake.model.identity import Identity
-from wardlake.model.sources import RetentionClass
+from wardlake.model.sources import RetentionClass, SourceSpec
 from wardlake.model.treatments import Decision
 from wardlake.pipelines.ports_in_hand import PortsInHand
 from wardlake.pipelines.refresh.classify import gather_evidence, unclassified, undecided
@@ -25,19 +27,14 @@ from wardlake.settings.classification import ClassificationFile, Entry, decision
 from wardlake.settings.load import Settings
 from wardlake.settings.validation import adapter_for, validate
 from wardlake.snapshot.create import create_snapshot
+from wardlake.snapshot.retention import taking_lock
 
 
 def check_source(job: RefreshJob) -> dict[str, Any]:
     """Scan a source as it stands now and answer what needs a decision; the snapshot taken for it is erased after."""
     passing = replace(job.source, retention=RetentionClass.OPERATIONAL, legal_basis="")  # also a study's: nothing stays
-    try:
-        create_snapshot(
-            passing, reader=job.sources, tables=job.tables, layout=job.layout, run_id=job.run_id, keys=job.keys,
-            objects=job.objects, clock=job.clock,
-        )  # fmt: skip
-        evidence = gather_evidence(job)
-    finally:
-        erase_check(job)
+    with job.registry.lock(taking_lock(job.source.name, job.run_id)):
+        evidence = look_at_source(job, passing)
     result = check_decisions(evidence, job.classification, load_approvals(job.registry, job.dataset), name=job.dataset)
     asked = [each.evidence for each in undecided(result)]
     request_reviews(job.registry, source=job.dataset, run_id=job.run_id, evidence=asked, at=job.clock.now().isoformat())
@@ -48,6 +45,18 @@ def check_source(job: RefreshJob) -> dict[str, Any]:
         "unknown": list(result.unknown),
         "lines": result.lines(),
     }
+
+
+def look_at_source(job: RefreshJob, passing: SourceSpec) -> list[ColumnEvidence]:
+    """Evidence on every column of the source as it stands now; nothing of it stays, whether it comes to an end or not."""
+    try:
+        create_snapshot(
+            passing, reader=job.sources, tables=job.tables, layout=job.layout, run_id=job.run_id, keys=job.keys,
+            objects=job.objects, clock=job.clock,
+        )  # fmt: skip
+        return gather_evidence(job)
+    finally:
+        erase_check(job)
 
 
 def erase_check(job: RefreshJob) -> None:
@@ -125,11 +134,12 @@ def approve_column(settings: Settings, ports: PortsInHand, name: str, column: Co
 
 
 def require_consistent(settings: Settings, name: str, column: ColumnPath, decision: Decision) -> None:
-    """Raise `ConfigurationError` where the classification with this decision breaks its profile or parts two ends of a key."""
+    """Raise `ConfigurationError` where the classification with this decision breaks its profile, parts two ends of a key or two date shifts."""
     now, path = settings.classification(name), classification_file(settings, name)
     columns: Mapping[str, Decision] = {**now.tables.get(column.table, {}), column.path: decision}
     then = replace(now, tables={**now.tables, column.table: columns})
-    complaints = [*check_profile(then), *check_references(settings.source(now.source), then)]
+    source = settings.source(now.source)
+    complaints = [*check_profile(then), *check_references(source, then), *check_date_shifts(source, then)]
     if complaints:
         mistakes = [
             Mistake(str(path), 0, f"{table}.{place}: {message}" if table else message) for table, place, message in complaints

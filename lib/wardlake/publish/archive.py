@@ -140,6 +140,12 @@ def archived_copies(objects: Objects, dataset_id: str = "") -> list[Copy]:
     return sorted(Copy(key[1], key[2]) for key in keys if len(key) == _MANIFEST_DEPTH and key[-1] == _MANIFEST)
 
 
+def partial_copies(objects: Objects) -> list[Copy]:
+    """Copies that never became whole, or were erased in part: files without a manifest."""
+    keys = (info.key.split("/") for info in objects.list(_DATASETS))
+    return sorted({Copy(key[1], key[2]) for key in keys if len(key) >= _MANIFEST_DEPTH} - set(archived_copies(objects)))
+
+
 def erase_archived_dataset(objects: Objects, dataset_id: str) -> int:
     """Remove every object of every copy of a dataset; how many. A killed erasure can be repeated."""
     return sum(erase_archived_copy(objects, copy) for copy in archived_copies(objects, dataset_id)) + _erase(

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from wardlake.model.errors import ConfigurationError, Mistake
 from wardlake.model.sources import RetentionClass, SourceSpec
@@ -127,6 +127,24 @@ def load_settings(conf: Path, environment: str, *, today: date) -> Settings:
         classifications=classifications,
         agreements=agreements,
     )
+
+
+def load_environment(conf: Path, name: str) -> tuple[Environment, Path]:
+    """One environment and the folder that its relative paths start from, whatever the rest of `conf/` says.
+
+    Raises `ConfigurationError` with every mistake of that one file.
+    """
+    shown_as = f"{conf.name}/environments/{name}.yaml"
+    path = conf / "environments" / f"{name}.yaml"
+    if not path.is_file():
+        raise ConfigurationError([Mistake(shown_as, 0, "there is no such environment")])
+    document, wrong = read_yaml(path, shown_as)
+    if wrong:
+        raise ConfigurationError(wrong)
+    value, wrong = validate(adapter_for(Environment), document, shown_as)
+    if wrong:
+        raise ConfigurationError(wrong)
+    return cast(Environment, value), conf.resolve().parent
 
 
 def name_tables(spec: SourceSpec) -> SourceSpec:

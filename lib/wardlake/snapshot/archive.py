@@ -36,6 +36,14 @@ def archive_snapshot(
     _put_once(objects, f"{prefix}/manifest.json", home, tables, lock)
 
 
+def is_archived(objects: Objects, source: str, run_id: str) -> bool:
+    """Whether the store holds a whole snapshot of this run, whatever is left of it in the lake."""
+    try:
+        return bool(objects.info(f"snapshots/{source}/{run_id}/manifest.json"))
+    except ObjectMissing:
+        return False
+
+
 def archived_files(table: TableSnapshot, tables: Tables) -> Iterator[tuple[str, str]]:
     """Where each file of the table's version lies, with its name below the table."""
     for file in tables.data_files(table.path, table.version):

@@ -36,15 +36,30 @@ def expire_snapshots(source: str, *, keep: Collection[str], tables: Tables, layo
     return tuple(manifest.run_id for manifest in expired)
 
 
-def remove_leftovers(source: str, *, running: Collection[str], tables: Tables, layout: LakeLayout) -> tuple[str, ...]:
-    """Erase raw folders of runs that never finished and do not run now; returns the runs."""
+def taking_lock(source: str, run_id: str) -> str:
+    """The lock that is held while a snapshot is taken outside of a refresh: what lies there unfinished is then no leftover."""
+    return f"snapshot/{source}/{run_id}"
+
+
+def find_leftovers(source: str, *, running: Collection[str], tables: Tables, layout: LakeLayout) -> tuple[str, ...]:
+    """Runs with raw folders that never finished and do not run now, in order."""
     raw = layout.raw_snapshot(source, "").rstrip("/")
     begun = {*tables.list_folder(raw), *tables.list_folder(layout.snapshots(source))} - set(running)
-    left = sorted(run for run in begun if read_manifest(tables, layout, source, run) is None)
+    return tuple(sorted(run for run in begun if read_manifest(tables, layout, source, run) is None))
+
+
+def remove_leftovers(source: str, *, running: Collection[str], tables: Tables, layout: LakeLayout) -> tuple[str, ...]:
+    """Erase raw folders of runs that never finished and do not run now; returns the runs."""
+    left = find_leftovers(source, running=running, tables=tables, layout=layout)
     for run in left:
-        tables.delete_folder(layout.raw_snapshot(source, run))
-        tables.delete_folder(f"{layout.snapshots(source)}/{run}")
-    return tuple(left)
+        remove_leftover(source, run, tables=tables, layout=layout)
+    return left
+
+
+def remove_leftover(source: str, run: str, *, tables: Tables, layout: LakeLayout) -> None:
+    """Erase what an unfinished snapshot wrote."""
+    tables.delete_folder(layout.raw_snapshot(source, run))
+    tables.delete_folder(f"{layout.snapshots(source)}/{run}")
 
 
 def vacuum_snapshots(source: str, *, tables: Tables, layout: LakeLayout) -> None:
