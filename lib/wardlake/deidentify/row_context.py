@@ -39,10 +39,11 @@ class RowContext:
                 what=f"Rule date_shift in table {self.table.name} has no patient to take the offset from.",
                 next_step="Name the patient's column as `by`, or use date_year.",
             )
-        domain = patient_domain(self.table.name, by, self.decisions)
-        key = ("date", by, domain)
+        key = ("date", by)
         if key not in self.known:
-            self.known[key] = self.tokens.date_digest(self._column(by), domain=domain)
+            domain = patient_domain(self.table.name, by, self.decisions)
+            patient = Identifier(value=self._column(by), data_type=self.schema[by].dataType, domain=domain)
+            self.known[key] = self.tokens.date_digest(patient)
         return offset_days(self.known[key], rule.days)
 
     def owner_digest(self, rule: Surrogate, value: Column, data_type: DataType, *, elements: bool) -> Column:

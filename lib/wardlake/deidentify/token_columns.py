@@ -47,7 +47,7 @@ class TokenColumns(Protocol):
         """64 hexadecimal digits to draw surrogates by: the same for the same owner."""
         ...
 
-    def date_digest(self, patient: Column, *, domain: str) -> Column:
+    def date_digest(self, patient: Identifier) -> Column:
         """64 hexadecimal digits to draw a date offset by, which no reader of tokens can compute."""
         ...
 
@@ -89,9 +89,9 @@ class KeyedTokens:
         digest = digest_column(owner.value, domain=owner.domain, label=KeyUse.SURROGATE.value)
         return digest if owner.elements else self._once(digest)
 
-    def date_digest(self, patient: Column, *, domain: str) -> Column:
-        self.domains.add(domain)
-        return self._once(digest_column(patient, domain=domain, label=KeyUse.DATE.value))
+    def date_digest(self, patient: Identifier) -> Column:
+        self.domains.add(patient.domain)
+        return self._once(digest_column(patient.value, domain=patient.domain, label=KeyUse.DATE.value))
 
     def attach(self, df: DataFrame) -> DataFrame:
         if not self.domains:
@@ -107,8 +107,8 @@ class KeyedTokens:
 class RandomTokens:
     """Tokens joined from the mapping, by requests that `attach` fulfils in one go.
 
-    Surrogates are drawn by the random token, so that they too come from nothing but chance (45 CFR 164.514(c)(1)); a date
-    offset by a keyed digest, since a token is public.
+    Surrogates and date offsets are drawn by the random token, so that they too come from nothing but chance (45 CFR
+    164.514(c)(1)): a surrogate by its plain digest, an offset by its keyed one, since tokens are public and offsets are not.
     """
 
     source: TokenSource
@@ -141,15 +141,17 @@ class RandomTokens:
     def owner_digest(self, owner: Identifier) -> Column:
         return F.sha2(F.concat(F.lit("surrogate "), self.token(owner).cast("string")), 256)
 
-    def date_digest(self, patient: Column, *, domain: str) -> Column:
-        self.date_domains.add(domain)
-        digest = digest_column(patient, domain=domain, label=KeyUse.DATE.value)
+    def date_digest(self, patient: Identifier) -> Column:
+        self.date_domains.add(patient.domain)
+        digest = digest_column(self.token(patient), domain=patient.domain, label=KeyUse.DATE.value)
         return _hidden("digest", digest, self.digests)
 
     def attach(self, df: DataFrame) -> DataFrame:
+        if self.requests:
+            df = tokenise(df.withColumns(self.values), self.requests, self.source)
         if self.date_domains:
             df = detach_keys(attach_keys(df, self.source.ring, sorted(self.date_domains)).withColumns(self.digests))
-        return tokenise(df.withColumns(self.values), self.requests, self.source) if self.requests else df
+        return df
 
 
 @dataclass(slots=True)
@@ -168,8 +170,8 @@ class IdentifierRecorder:
     def owner_digest(self, owner: Identifier) -> Column:
         return self.token(owner).cast("string") if self.mode is TokenMode.RANDOM else F.lit(None).cast("string")
 
-    def date_digest(self, patient: Column, *, domain: str) -> Column:  # noqa: ARG002 - a date needs no token
-        return F.lit(None).cast("string")
+    def date_digest(self, patient: Identifier) -> Column:
+        return self.owner_digest(patient)
 
     def attach(self, df: DataFrame) -> DataFrame:
         return df

@@ -19,7 +19,8 @@ from wardlake.model.errors import ConfigurationError
 from wardlake.model.sources import TableSpec
 from wardlake.model.treatments import DateShift, Decision, EmbeddedTokens, Surrogate, SurrogateKind, Token, TokenMode
 from wardlake.model.zones import LakeLayout
-from wardlake.tokens.keyring import open_ring
+from wardlake.ports.keys import Key
+from wardlake.tokens.keyring import KeyRing, open_ring
 from wardlake.tokens.mapping import Mappings, update_mapping
 from wardlake.tokens.source import TokenSource
 
@@ -71,10 +72,50 @@ def test_one_identifier_is_one_token_and_one_person_in_columns_urls_and_document
     other = drawn(df, decisions, "other").orderBy("n").collect()  # the same key, another draw
     assert not {r.id for r in rows[:5]} & {r.id for r in other[:5]}
     assert [r.name for r in rows[:5]] != [r.name for r in other[:5]]
-    assert [r.day for r in rows[:5]] == [r.day for r in other[:5]]  # offsets come from the key, not from public tokens
+    assert [r.day for r in rows[:5]] != [r.day for r in other[:5]]
 
 
 def test_random_tokens_within_arrays_are_refused(spark: SparkSession, drawn: Any) -> None:
     df = spark.sql("SELECT 'p1' id, array('p1') ids")
     with pytest.raises(ConfigurationError, match=r"visits\.ids\[\]"):
         drawn(df, {"id": PATIENT, "ids[]": PATIENT})
+
+
+def test_neither_surrogate_nor_offset_can_be_computed_from_key_and_identifier(spark: SparkSession, drawn: Any) -> None:
+    """A second draw under the same key gives other ones to the same people, so they are no function of the two."""
+    people = spark.sql("SELECT concat('p', id) id, int(id) n, 'Ann' name, DATE '2024-01-01' day FROM range(40)")
+    decisions = {"id": PATIENT, "n": SAFE, "name": NAME, "day": sensitive(DateShift())}
+    first, again, elsewhere = (
+        [(row.name, row.day) for row in drawn(people, decisions, lake).orderBy("n").collect()]
+        for lake in ("lake", "lake", "elsewhere")
+    )
+    assert first == again
+    assert sum(one[0] == other[0] for one, other in zip(first, elsewhere, strict=True)) <= 1
+    assert sum(one[1] == other[1] for one, other in zip(first, elsewhere, strict=True)) <= 2
+
+
+def test_an_offset_cannot_be_computed_from_the_token_that_readers_see(spark: SparkSession, drawn: Any, references: Any) -> None:
+    """The same tokens under another key move dates otherwise."""
+    people = spark.sql("SELECT concat('p', id) id, int(id) n, DATE '2024-01-01' day FROM range(40)")
+    decisions = {"id": PATIENT, "n": SAFE, "day": sensitive(DateShift())}
+    rows = drawn(people, decisions).orderBy("n").collect()
+    tokens = spark.createDataFrame([(row.id, row.n) for row in rows], "id string, n int")
+    keyed = TokenSource(mode=TokenMode.KEYED, ring=KeyRing(purpose="dev", keys={"patient": Key("dev/patient", 1, bytes(32))}))
+    guessed = deidentify_table(
+        tokens.selectExpr("id", "n", "DATE '2024-01-01' day"),
+        table=TABLE, decisions=decisions, tokens=keyed, references=references, as_of=date(2026, 6, 1),
+    ).orderBy("n").collect()  # fmt: skip
+    assert sum(one.day == other.day for one, other in zip(rows, guessed, strict=True)) <= 2
+
+
+def test_a_person_has_the_same_surrogates_and_offset_in_every_table(spark: SparkSession, drawn: Any) -> None:
+    people = spark.sql("SELECT concat('p', id) id, 'Crista774' first, 'Koss676' last, DATE '2024-01-01' day FROM range(40)")
+    plans = spark.sql("SELECT concat('p', id % 40) id, 'Crista774 Koss676' owner, DATE '2024-01-01' day FROM range(80)")
+    shift = sensitive(DateShift())
+    first, last = (
+        sensitive(Surrogate(kind=SurrogateKind(kind), domain="patient", by="id")) for kind in ("first_name", "last_name")
+    )
+    named = drawn(people, {"id": PATIENT, "first": first, "last": last, "day": shift}).collect()
+    owners = drawn(plans, {"id": PATIENT, "owner": NAME, "day": shift}).collect()
+    assert {(r.id, f"{r.first} {r.last}", r.day) for r in named} == {(r.id, r.owner, r.day) for r in owners}
+    assert len({f"{r.first} {r.last}" for r in named}) > 35  # forty people of one name are forty people
