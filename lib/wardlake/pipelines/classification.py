@@ -134,7 +134,7 @@ def approve_column(settings: Settings, ports: PortsInHand, name: str, column: Co
 
 
 def require_consistent(settings: Settings, name: str, column: ColumnPath, decision: Decision) -> None:
-    """Raise `ConfigurationError` where the classification with this decision breaks its profile, parts two ends of a key or two date shifts."""
+    """Raise `ConfigurationError` where the classification with this decision breaks its profile, a key or a date shift."""
     now, path = settings.classification(name), classification_file(settings, name)
     columns: Mapping[str, Decision] = {**now.tables.get(column.table, {}), column.path: decision}
     then = replace(now, tables={**now.tables, column.table: columns})
