@@ -25,7 +25,7 @@ def opened(options: Options) -> Iterator[Context]:
     """The settings, checked whole, and the ports of a command; failures of stores end with an exit code of ours."""
     settings = load_settings(options.conf, options.environment, today=today())
     check_settings(settings)
-    with _stores_answer():
+    with storage_named():
         yield Context(settings=settings, wiring=Wiring(environment=settings.environment, lake=options.lake, root=settings.root))
 
 
@@ -33,11 +33,5 @@ def opened(options: Options) -> Iterator[Context]:
 def opened_environment(options: Options) -> Iterator[Wiring]:
     """The ports alone, for what needs no source and no decision: it works also where those are broken."""
     environment, root = load_environment(options.conf, options.environment)
-    with _stores_answer():
-        yield Wiring(environment=environment, lake=options.lake, root=root)
-
-
-@contextmanager
-def _stores_answer() -> Iterator[None]:
     with storage_named():
-        yield Context(settings=settings, wiring=Wiring(environment=settings.environment, lake=options.lake, root=settings.root))
+        yield Wiring(environment=environment, lake=options.lake, root=root)
