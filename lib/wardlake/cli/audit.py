@@ -12,7 +12,7 @@ import click
 from wardlake.audit.archive import published_as_of, query_records
 from wardlake.audit.retention import set_hold
 from wardlake.audit.verification import verify_archive
-from wardlake.cli.context import opened
+from wardlake.cli.context import opened_environment
 from wardlake.cli.frame import Options, answer, command_flags, report_error
 from wardlake.model.audit import AuditEvent, AuditKind, AuditRecord
 from wardlake.model.errors import VerificationFailed
@@ -31,8 +31,8 @@ def audit() -> None: ...
 @click.option("--run-id", default="")
 @command_flags
 def query(options: Options, zone: str, on: datetime | None, dataset: str, run_id: str) -> None:
-    with opened(options) as context:
-        objects, day = context.wiring.audit_objects, on.date() if on else None
+    with opened_environment(options) as wiring:
+        objects, day = wiring.audit_objects, on.date() if on else None
         records = query_records(objects, zone=zone, on=day, dataset_id=dataset, run_id=run_id)
         seen = published_as_of(objects, zone=zone, on=day) if zone and day else []
         document = {"records": [_plain(record) for record in records], "visible": [_plain(record) for record in seen]}
@@ -45,9 +45,9 @@ def query(options: Options, zone: str, on: datetime | None, dataset: str, run_id
 @click.option("--archive-only", is_flag=True, help="Read the object archive and nothing else.")
 @command_flags
 def verify(options: Options, archive_only: bool) -> None:
-    with opened(options) as context:
-        head = None if archive_only else context.wiring.audit_sink.head()
-        found = verify_archive(context.wiring.audit_objects, head=head)
+    with opened_environment(options) as wiring:
+        head = None if archive_only else wiring.audit_sink.head()
+        found = verify_archive(wiring.audit_objects, head=head)
         document = {"records": found.records, "ok": found.ok, "first_bad": found.first_bad or None}
         answer(
             options, document, f"{found.records} records, " + ("the chain holds" if found.ok else f"bad from {found.first_bad}")
@@ -65,8 +65,7 @@ def verify(options: Options, archive_only: bool) -> None:
 def hold(options: Options, dataset: str, run_id: str, lift: bool) -> None:
     if not dataset and not run_id:
         raise click.UsageError("give --dataset or --run-id")
-    with opened(options) as context:
-        wiring = context.wiring
+    with opened_environment(options) as wiring:
         actor = wiring.identity.caller()
         require_role(actor, Role.COMPLIANCE, "A legal hold")
         records = query_records(wiring.audit_objects, dataset_id=dataset, run_id=run_id)

@@ -24,6 +24,7 @@ def check(options: Options) -> None:
             "classifications": sorted(context.settings.classifications),
             "agreements": sorted(context.settings.agreements),
             "environment": context.settings.environment.name,
+            "expired": [str(mistake) for mistake in context.settings.expired.values()],
         }
         answer(options, found, "\n".join(f"{name:<16} {value}" for name, value in found.items()))
 

@@ -20,11 +20,13 @@ def snapshot() -> None: ...
 @command_flags
 def create(options: Options, source: str, run_id: str) -> None:
     from wardlake.pipelines.classification import new_check_id
+    from wardlake.pipelines.refresh.begin import require_name
     from wardlake.pipelines.refresh.run import job_outside_a_run
     from wardlake.pipelines.refresh.snapshot import snapshot as take
     from wardlake.snapshot.retention import taking_lock
 
     with opened(options) as context:
+        require_name(run_id)
         name = run_id or new_check_id(context.wiring, "snapshot")
         job = job_outside_a_run(context.settings, context.wiring, source=source, classification="", run_id=name)
         with job.registry.lock(taking_lock(job.source.name, name)):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import date
 from pathlib import Path
 from typing import Any, TypeVar, cast
@@ -54,6 +54,7 @@ class Settings:
     sources: Mapping[str, ConfFile]
     classifications: Mapping[str, ConfFile]
     agreements: Mapping[str, ConfFile]
+    expired: Mapping[str, Mistake] = field(default_factory=dict)  # classifications whose agreement has run out
 
     def source(self, name: str) -> SourceSpec:
         """The source of that name, or `NAME=FOLDER`: the same tables and classification, read from another folder."""
@@ -72,6 +73,18 @@ class Settings:
             return Classification(source=name, **_undecided())
         value: ClassificationFile = self.classifications[name].value
         return value.decisions()
+
+    def require_agreement(self, name: str) -> None:
+        """Raise `ConfigurationError` where the agreement that a classification publishes under has run out.
+
+        Nothing else is stopped by it: what was published stays verifiable, and other classifications go on.
+        """
+        if name in self.expired:
+            raise ConfigurationError(
+                [self.expired[name]],
+                what=f"The agreement that {name} is published under has run out.",
+                next_step="put a new one on record under conf/agreements/ and name it",
+            )
 
     def _absolute(self, location: str) -> str:
         if "://" in location or location.startswith(("jdbc:", "/")):
@@ -114,7 +127,7 @@ def load_settings(conf: Path, environment: str, *, today: date) -> Settings:
     mistakes += more
     mistakes += check_names(sources, classifications, {path.stem for path in (conf / "sources").glob("*.yaml")})
     mistakes += check_sources(sources)
-    mistakes += check_agreements(classifications, agreements, today)
+    mistakes += check_agreements(classifications, agreements)
     if environment not in environments and not mistakes:
         mistakes.append(Mistake(f"{conf.name}/environments/{environment}.yaml", 0, "there is no such environment"))
     if mistakes:
@@ -126,6 +139,7 @@ def load_settings(conf: Path, environment: str, *, today: date) -> Settings:
         sources=sources,
         classifications=classifications,
         agreements=agreements,
+        expired=expired_agreements(classifications, agreements, today),
     )
 
 
@@ -185,13 +199,22 @@ def check_sources(sources: Mapping[str, ConfFile]) -> list[Mistake]:
     return wrong
 
 
-def check_agreements(classifications: Mapping[str, ConfFile], agreements: Mapping[str, ConfFile], today: date) -> list[Mistake]:
-    """An agreement that a classification names is on record and has not run out."""
-    wrong = []
-    for file in classifications.values():
-        name = file.value.agreement
-        if name and name not in agreements:
-            wrong.append(file.mistake(("agreement",), f"no agreement {name} is on record in agreements/"))
-        elif name and agreements[name].value.expires_on < today:
-            wrong.append(file.mistake(("agreement",), f"agreement {name} ran out on {agreements[name].value.expires_on}"))
-    return wrong
+def check_agreements(classifications: Mapping[str, ConfFile], agreements: Mapping[str, ConfFile]) -> list[Mistake]:
+    """An agreement that a classification names is on record."""
+    return [
+        file.mistake(("agreement",), f"no agreement {file.value.agreement} is on record in agreements/")
+        for file in classifications.values()
+        if file.value.agreement and file.value.agreement not in agreements
+    ]
+
+
+def expired_agreements(
+    classifications: Mapping[str, ConfFile], agreements: Mapping[str, ConfFile], today: date
+) -> dict[str, Mistake]:
+    """Classifications whose agreement has run out, each with where it stands."""
+    ends = {name: file.value.agreement for name, file in classifications.items() if file.value.agreement}
+    return {
+        name: classifications[name].mistake(("agreement",), f"agreement {agreement} ran out on {expires}")
+        for name, agreement in ends.items()
+        if (expires := agreements[agreement].value.expires_on) < today
+    }

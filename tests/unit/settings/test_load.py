@@ -10,7 +10,7 @@ import pytest
 
 from wardlake.model.errors import ConfigurationError
 from wardlake.model.treatments import IdentifierKind, Verdict
-from wardlake.settings.load import Settings, load_settings
+from wardlake.settings.load import Settings, load_environment, load_settings
 
 TODAY = date(2026, 1, 31)
 ENVIRONMENT = "name: embedded\n"
@@ -134,7 +134,7 @@ def test_a_study_without_a_legal_basis_is_refused(tmp_path):
     assert found == ["conf/sources/clinic.yaml:12: retention `study` needs a legal_basis"]
 
 
-def test_an_agreement_that_ran_out_is_refused(tmp_path):
+def test_an_agreement_that_ran_out_stops_what_is_published_under_it_and_nothing_else(tmp_path):
     agreement = """\
         name: uni
         recipient: University
@@ -143,8 +143,25 @@ def test_an_agreement_that_ran_out_is_refused(tmp_path):
         expires_on: 2025-01-01
         document_sha256: "00"
         """
-    found = mistakes(tmp_path, agreements__uni=agreement, classification__clinic="agreement: uni\n" + CLASSIFICATION)
-    assert found == ["conf/classification/clinic.yaml:1: agreement uni ran out on 2025-01-01"]
+    under_it = "agreement: uni\n" + CLASSIFICATION
+    settings = load(tmp_path, agreements__uni=agreement, classification__clinic=under_it, classification__other=CLASSIFICATION)
+    settings.require_agreement("other")
+    with pytest.raises(ConfigurationError, match="has run out") as refused:
+        settings.require_agreement("clinic")
+    assert [str(mistake) for mistake in refused.value.mistakes] == [
+        "conf/classification/clinic.yaml:1: agreement uni ran out on 2025-01-01"
+    ]
+
+
+def test_one_environment_is_read_whatever_the_rest_says(tmp_path):
+    conf = write(tmp_path, {"classification/clinic.yaml": "no: classification\n", "environments/other.yaml": "nor: this\n"})
+    environment, root = load_environment(conf, "embedded")
+    assert (environment.name, root) == ("embedded", tmp_path)
+    with pytest.raises(ConfigurationError) as refused:
+        load_environment(conf, "other")
+    assert all(mistake.file == "conf/environments/other.yaml" for mistake in refused.value.mistakes)
+    with pytest.raises(ConfigurationError, match="1 mistake"):
+        load_environment(conf, "nowhere")
 
 
 def test_an_agreement_that_is_not_on_record_is_refused(tmp_path):

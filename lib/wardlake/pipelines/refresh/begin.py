@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import secrets
 from collections.abc import Callable
 from typing import Any
@@ -12,10 +13,11 @@ from wardlake.model.identity import Identity, Role
 from wardlake.pipelines.dev_refresh import PLAN
 from wardlake.ports.clock import Clock
 from wardlake.ports.registry import Registry
-from wardlake.runs.engine import find_unfinished, load_run, save_run
-from wardlake.runs.states import Run, RunState
+from wardlake.runs.engine import RUNS, find_unfinished, load_run, save_run
+from wardlake.runs.states import Run, RunState, from_document
 
 KIND = "dev"
+_RUN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 REFUSALS = "refusals"  # what a gate found wrong with a run's output, by run
 
 
@@ -52,6 +54,7 @@ def choose_run(
 
     `snapshot_of` is the fingerprint of the source: a run that took its snapshot of another one is not gone on with.
     """
+    require_name(run_id)
     known = load_run(registry, run_id) if run_id else None if fresh else find_unfinished(registry, PLAN, source, arguments)
     if known and not run_id and (is_refused(registry, known) or not is_of(known, snapshot_of)):
         known = None
@@ -59,8 +62,6 @@ def choose_run(
         require_continuable(registry, known, source, arguments, snapshot_of)
         told(known)
         return known
-    if fresh:
-        give_up_unfinished(registry, source, arguments)
     now = clock.now()
     return Run(
         run_id=run_id or new_run_id(KIND, now, secrets.token_hex(3)),
@@ -98,7 +99,20 @@ def require_continuable(registry: Registry, run: Run, source: str, arguments: di
         )
 
 
-def give_up_unfinished(registry: Registry, source: str, arguments: dict[str, Any]) -> None:
-    """A fresh run replaces those that could have gone on: they are over, and what they left may go."""
-    while (unfinished := find_unfinished(registry, PLAN, source, arguments)) is not None:
-        save_run(registry, unfinished.ended(RunState.REFUSED, step=unfinished.halted_at))
+def give_up_others(registry: Registry, fresh: Run) -> None:
+    """A fresh run replaces those that could have gone on: they are over, and what they left may go.
+
+    To be called by a run that holds the lock: whatever else is called unfinished is then not at work.
+    """
+    for run in (from_document(document) for _, document in registry.find(RUNS)):
+        alike = (run.plan, run.source, dict(run.arguments)) == (fresh.plan, fresh.source, dict(fresh.arguments))
+        if alike and run.run_id != fresh.run_id and run.state in (RunState.RUNNING, RunState.HALTED):
+            save_run(registry, run.ended(RunState.REFUSED, exit_code=run.exit_code, step=run.halted_at))
+
+
+def require_name(run_id: str) -> None:
+    """Raise `ConfigurationError` for a run's name that could be no folder's: it becomes one in every zone."""
+    if run_id and (not _RUN_NAME.fullmatch(run_id) or ".." in run_id):
+        raise ConfigurationError(
+            what="A run's name is letters, digits, `-`, `_` and single dots, at most 100.", next_step="e.g. --run-id nightly-7"
+        )
