@@ -26,6 +26,7 @@ from wardlake.adapters.openbao_identity import OpenBaoIdentity
 from wardlake.adapters.openbao_keys import OpenBaoKeys
 from wardlake.adapters.openbao_session import AppRoleCredentials, OpenBaoSession, VaultAddress
 from wardlake.adapters.postgres_audit_sink import PostgresAuditSink
+from wardlake.adapters.postgres_database import MigrationRefused, migrate, pending_migrations
 from wardlake.adapters.postgres_registry import PostgresRegistry
 from wardlake.adapters.s3_objects import S3Address, S3Objects
 from wardlake.adapters.sealed_key_file import SealedKeyFile, create_key_file
@@ -122,7 +123,32 @@ class Wiring:
     @cached_property
     def trail(self) -> AuditTrail:
         years = self.environment.retention.audit_years
-        return AuditTrail(self.audit_objects, self.audit_sink, self.clock, retention=timedelta(days=years * DAYS_A_YEAR))
+        return AuditTrail(
+            self.audit_objects,
+            self.audit_sink,
+            self.clock,
+            retention=timedelta(days=years * DAYS_A_YEAR),
+            storage_class=self.environment.retention.audit_storage_class,
+        )
+
+    def migrate(self, *, owner: str = "", dry_run: bool = False) -> tuple[str, ...]:
+        """Bring the schema of registry and audit up to date, as its owner; the names applied, or that would be.
+
+        `owner` refers to the DSN of the schema's owner; empty: the registry's own. SQLite makes its tables when they are first
+        used. Raises `ConfigurationError` where the database refuses or an applied file has changed since.
+        """
+        match self.environment.registry:
+            case env.Sqlite():
+                return ()
+            case env.Postgres(dsn=dsn):
+                try:
+                    return (pending_migrations if dry_run else migrate)(resolve(owner or dsn))
+                except MigrationRefused as problem:
+                    raise ConfigurationError(
+                        what=f"The schema was not changed: {problem}.",
+                        next_step="as the schema's owner: wardlake audit migrate --owner env:OWNER_DSN",
+                    ) from None
+        raise AssertionError
 
     @cached_property
     def pager(self) -> Pager:

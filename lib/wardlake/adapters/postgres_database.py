@@ -55,6 +55,14 @@ def migrate(dsn: str) -> tuple[str, ...]:
     return tuple(applied)
 
 
+def pending_migrations(dsn: str) -> tuple[str, ...]:
+    """What `migrate` would apply, in order; changes nothing. Raises `MigrationRefused` as it does."""
+    with connection(dsn, MigrationRefused) as opened:
+        row = opened.execute("SELECT to_regclass('wardlake.migrations') IS NOT NULL").fetchone()
+        known = row == (True,)
+        return tuple(name for name, text in _migrations() if not known or not _is_applied(opened, name, text))
+
+
 class MigrationRefused(Exception):
     """The schema could not be brought up to date; nothing was changed."""
 
@@ -66,12 +74,19 @@ def _migrations() -> list[tuple[str, str]]:
 
 
 def _apply(opened: psycopg.Connection, name: str, text: str) -> bool:
-    digest = hashlib.sha256(text.encode()).hexdigest()
-    row = opened.execute("SELECT sha256 FROM wardlake.migrations WHERE name = %s", (name,)).fetchone()
-    if row is not None:
-        if row[0] != digest:
-            raise MigrationRefused(f"{name} has changed since it was applied")
+    if _is_applied(opened, name, text):
         return False
     opened.execute(sql.SQL(text))  # our own packaged file
-    opened.execute("INSERT INTO wardlake.migrations (name, sha256) VALUES (%s, %s)", (name, digest))
+    opened.execute("INSERT INTO wardlake.migrations (name, sha256) VALUES (%s, %s)", (name, _digest(text)))
     return True
+
+
+def _is_applied(opened: psycopg.Connection, name: str, text: str) -> bool:
+    row = opened.execute("SELECT sha256 FROM wardlake.migrations WHERE name = %s", (name,)).fetchone()
+    if row is not None and row[0] != _digest(text):
+        raise MigrationRefused(f"{name} has changed since it was applied")
+    return row is not None
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()

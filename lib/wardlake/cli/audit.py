@@ -24,7 +24,17 @@ from wardlake.pipelines.refresh.begin import require_role
 def audit() -> None: ...
 
 
-@audit.command(help="Records by zone and day, dataset or run; with --on also what readers saw at the end of that day.")
+QUERY = """Records by zone and day, dataset or run; with --on also what readers saw at the end of that day.
+
+Reads the audit archive that --env names, and nothing else.
+
+\b
+  wardlake audit query --zone dev --on 2026-01-31
+  wardlake audit query --dataset ds-0f3c... --json
+"""
+
+
+@audit.command(help=QUERY)
 @click.option("--zone", default="", help="e.g. dev")
 @click.option("--on", type=click.DateTime(["%Y-%m-%d"]), help="A day, in UTC.")
 @click.option("--dataset", default="", help="A dataset's id.")
@@ -77,6 +87,30 @@ def hold(options: Options, dataset: str, run_id: str, lift: bool) -> None:
         set_hold(wiring.trail, wiring.audit_objects, records, held=not lift, event=event)
         sequences = [record.sequence for record in records]
         answer(options, {"records": sequences, "held": not lift}, f"{len(sequences)} records {'free' if lift else 'held'}")
+
+
+MIGRATE = """Lay or renew the PostgreSQL schema that registry and audit table lie in (infra/postgres).
+
+What is applied already is left alone. Done as the schema's owner, not by the pipeline's role: --owner refers to its DSN.
+SQLite makes its own tables.
+
+\b
+  wardlake audit migrate --env production --owner env:OWNER_DSN --dry-run
+  wardlake audit migrate --env production --owner file:/run/secrets/owner-dsn
+"""
+
+
+@audit.command(help=MIGRATE)
+@click.option("--owner", default="", help="Reference to the owner's DSN: env:NAME or file:PATH; by default the registry's.")
+@click.option("--dry-run", is_flag=True, help="Say what would be applied; change nothing.")
+@command_flags
+def migrate(options: Options, owner: str, dry_run: bool) -> None:
+    with opened_environment(options) as wiring:
+        names = wiring.migrate(owner=owner, dry_run=dry_run)
+        word = "would apply" if dry_run else "applied"
+        answer(
+            options, {"applied": not dry_run, "migrations": list(names)}, "\n".join(f"{word}  {n}" for n in names) or "up to date"
+        )
 
 
 def _plain(record: AuditRecord) -> dict[str, object]:

@@ -52,6 +52,13 @@ def test_a_record_is_locked_for_six_years(archive: Archive, event: Make) -> None
         archive.objects.delete(archive_key(1))
 
 
+def test_a_record_lies_in_the_storage_class_that_was_chosen(archive: Archive, event: Make) -> None:
+    trail = AuditTrail(archive.objects, archive.sink, archive.clock, retention=SIX_YEARS, storage_class="STANDARD_IA")
+    trail.append(event())
+    info = archive.objects.info(archive_key(1))
+    assert (info.storage_class, info.locked_until) == ("STANDARD_IA", archive.clock.at + SIX_YEARS)
+
+
 def test_the_action_happens_after_its_record_and_is_given_it(archive: Archive, event: Make) -> None:
     seen = with_record(archive.trail, event(), lambda record: (record, list(read_records(archive.objects))))
     assert seen == (seen[0], [seen[0]])

@@ -153,6 +153,13 @@ def test_an_agreement_that_ran_out_stops_what_is_published_under_it_and_nothing_
     ]
 
 
+def test_the_audit_lies_in_no_storage_class_that_must_be_thawed(tmp_path):
+    kept = "retention: {audit_storage_class: GLACIER_IR}\n"
+    assert load(tmp_path, environments__embedded=ENVIRONMENT + kept).environment.retention.audit_storage_class == "GLACIER_IR"
+    (refused,) = mistakes(tmp_path, environments__embedded=ENVIRONMENT + kept.replace("_IR", ""))
+    assert refused.startswith("conf/environments/embedded.yaml:2: retention.audit_storage_class")
+
+
 def test_one_environment_is_read_whatever_the_rest_says(tmp_path):
     conf = write(tmp_path, {"classification/clinic.yaml": "no: classification\n", "environments/other.yaml": "nor: this\n"})
     environment, root = load_environment(conf, "embedded")

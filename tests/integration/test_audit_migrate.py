@@ -1,0 +1,52 @@
+"""`wardlake audit migrate` lays the schema of registry and audit into a real PostgreSQL, once."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import psycopg
+import pytest
+from tests.commands import Ended, command
+from tests.servers.postgres import Database, PostgresServer
+
+from wardlake.adapters.postgres_audit_sink import PostgresAuditSink
+from wardlake.adapters.postgres_registry import PostgresRegistry
+
+NAMES = ["001_registry.sql", "002_audit.sql", "003_grants.sql"]
+
+
+@pytest.fixture
+def database(postgres_server: PostgresServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Database:
+    empty = postgres_server.fresh_database()
+    folder = tmp_path / "conf" / "environments"
+    folder.mkdir(parents=True)
+    (folder / "server.yaml").write_text("name: server\nregistry: {kind: postgres, dsn: env:REGISTRY_DSN}\n")
+    monkeypatch.setenv("OWNER_DSN", empty.dsn)
+    return empty
+
+
+def migrate(folder: Path, *flags: str) -> Ended:
+    return command(
+        "audit", "migrate", "--owner", "env:OWNER_DSN", *flags, conf=folder / "conf", lake=folder / "lake", env="server"
+    )
+
+
+def test_the_schema_is_laid_once_and_a_dry_run_lays_nothing(database: Database, tmp_path: Path) -> None:
+    said = migrate(tmp_path, "--dry-run")
+    assert (said.code, said.answer) == (0, {"applied": False, "migrations": NAMES})
+    assert migrate(tmp_path, "--dry-run").answer["migrations"] == NAMES
+    assert migrate(tmp_path).answer == {"applied": True, "migrations": NAMES}
+    assert migrate(tmp_path).answer["migrations"] == []
+    assert migrate(tmp_path, "--dry-run").answer["migrations"] == []
+    assert PostgresAuditSink(database.dsn).head() is None
+    PostgresRegistry(database.dsn).reachable()
+
+
+def test_a_file_changed_since_it_was_applied_is_refused(database: Database, tmp_path: Path) -> None:
+    migrate(tmp_path)
+    with psycopg.connect(database.dsn) as opened:
+        opened.execute("UPDATE wardlake.migrations SET sha256 = 'of another text' WHERE name = '002_audit.sql'")
+    for flags in (["--dry-run"], []):
+        refused = migrate(tmp_path, *flags)
+        assert refused.code == 2
+        assert "002_audit.sql has changed" in refused.answer["error"]["what"]
