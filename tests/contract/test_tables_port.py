@@ -125,6 +125,16 @@ def test_a_copied_folder_of_tables_reads_the_same_and_copying_repeats(tables: De
     assert tables.list_folder(lake) == ["from", "to"]
 
 
+def test_every_file_below_is_listed_and_no_folder(tables: DeltaTables, lake: str) -> None:
+    tables.replace(f"{lake}/all/t", numbers(tables, 3))
+    tables.write_bytes(f"{lake}/all/deep/er/note", b"x")
+    listed = [name for name in tables.list_files(f"{lake}/all") if not name.endswith(".crc")]
+
+    assert {"deep/er/note", "t/_delta_log/00000000000000000000.json"} <= set(listed)
+    assert listed == sorted(listed)
+    assert all(tables.read_bytes(f"{lake}/all/{name}") for name in listed)
+
+
 def test_a_moved_folder_is_at_one_place_only_and_moving_repeats(tables: DeltaTables, lake: str) -> None:
     tables.replace(f"{lake}/from/t", numbers(tables, 3))
     for _ in range(2):

@@ -15,21 +15,10 @@ from pyspark.errors import PySparkException
 from pyspark.sql import DataFrame, SparkSession
 
 from wardlake.adapters.folders import Folders, folders_for
-from wardlake.model.errors import WardlakeError
+from wardlake.model.errors import StorageUnavailable, WardlakeError
 from wardlake.ports.tables import DataFile
+from wardlake.runs.storage_failures import storage_failure
 
-_NO_SPACE = ("No space left on device", "Disk quota exceeded", "ENOSPC", "XMinioStorageFull", "EntityTooLarge")
-_UNREACHABLE = (
-    "UnknownHostException",
-    "ConnectException",
-    "Connection refused",
-    "NoRouteToHost",
-    "ConnectTimeout",
-    "SdkClientException",
-    "Service: S3, Status Code: 5",
-    "AWSServiceIOException",
-)
-_REFUSED = ("AccessDenied", "AccessControlException", "Forbidden", "InvalidAccessKeyId", "SignatureDoesNotMatch")
 _SHORT_LOG = 8  # commits
 
 
@@ -93,6 +82,10 @@ class DeltaTables:
     def list_folder(self, path: str) -> list[str]:
         with _explained("list", path):
             return self.folders(path).children(path)
+
+    def list_files(self, path: str) -> list[str]:
+        with _explained("list", path):
+            return self.folders(path).files(path)
 
     def copy_folder(self, source: str, target: str) -> None:
         with _explained("copy", target):
@@ -226,19 +219,11 @@ def _explained(verb: str, path: str) -> Iterator[None]:
     except (PySparkException, Py4JError, OSError) as error:
         if isinstance(error, FileNotFoundError):
             raise FileNotFoundError(path) from None
-        reason, next_step = _reason(error)
-        raise WardlakeError(f"Cannot {verb}: {reason}", which=[path], next_step=next_step) from None
-
-
-def _reason(error: Exception) -> tuple[str, str]:
-    text = str(error)
-    if any(sign in text for sign in _NO_SPACE):
-        return "the disk or store is full.", "Free space there, then run again with the same run id."
-    if any(sign in text for sign in _UNREACHABLE):
-        return "the store does not answer.", "Check the store's address and that it is up, then run again."
-    if any(sign in text for sign in _REFUSED):
-        return "the store refuses these credentials.", "Check the credentials and the policy of this zone."
-    return f"{_error_name(error)} (details withheld: they may hold values).", ""
+        storage = storage_failure(error)
+        if storage is not None:
+            raise StorageUnavailable(f"Cannot {verb}: {storage[0]}", which=[path], next_step=storage[1]) from None
+        reason = f"{_error_name(error)} (details withheld: they may hold values)."
+        raise WardlakeError(f"Cannot {verb}: {reason}", which=[path]) from None
 
 
 def _error_name(error: Exception) -> str:

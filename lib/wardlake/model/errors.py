@@ -109,3 +109,9 @@ class VerificationFailed(WardlakeError):
     """Something recorded does not match what is there."""
 
     exit_code = 23
+
+
+class StorageUnavailable(WardlakeError):
+    """A disk, an object store or the registry is full, refuses or does not answer; the run goes on once it is mended."""
+
+    exit_code = 24

@@ -50,6 +50,10 @@ class Tables(Protocol):
         """Names directly below, sorted; empty where there is no such folder."""
         ...
 
+    def list_files(self, path: str) -> list[str]:
+        """Every file below, as names relative to `path`, sorted."""
+        ...
+
     def copy_folder(self, source: str, target: str) -> None:
         """Copy a folder of tables byte for byte; idempotent."""
         ...

@@ -8,13 +8,12 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from wardlake.model.errors import VerificationFailed, WardlakeError
+from wardlake.model.errors import StorageUnavailable, VerificationFailed
 from wardlake.ports.objects import ObjectMissing, Objects, StoreUnavailable
 from wardlake.ports.tables import Tables
 
@@ -88,12 +87,12 @@ def archive_dataset(
 ) -> ArchiveManifest:
     """Copy every file of a dataset's folder into the store and its manifest last; repeating it changes nothing.
 
-    No object is locked: an erasure must be able to remove it. Raises `WardlakeError` where the store refuses.
+    No object is locked: an erasure must be able to remove it. Raises `StorageUnavailable` where the store refuses.
     """
     try:
         files = tuple(
             _store(tables, objects, f"{folder}/{path}", copy, path, storage_class=storage_class)
-            for path in _files(tables, folder, "")
+            for path in _files(tables, folder)
         )
         manifest = ArchiveManifest(
             dataset_id=copy.dataset_id,
@@ -104,7 +103,7 @@ def archive_dataset(
         )
         objects.put(copy.manifest_key, manifest.to_json(), storage_class=storage_class)
     except StoreUnavailable:
-        raise WardlakeError(
+        raise StorageUnavailable(
             "The object store refuses the dataset, so it was not published.",
             which=[copy.dataset_id],
             next_step="See that the store answers (`wardlake doctor`), then run again with the same run id.",
@@ -170,22 +169,13 @@ def _erase(objects: Objects, prefix: str) -> int:
     return len(keys)
 
 
-def _files(tables: Tables, folder: str, below: str) -> Iterator[str]:
-    """Every file below the folder, relative to it, in order. A Delta log is a folder like any other."""
-    for name in tables.list_folder(f"{folder}/{below}".rstrip("/")):
-        path = f"{below}/{name}".lstrip("/")
-        if _is_folder(tables, f"{folder}/{path}"):
-            yield from _files(tables, folder, path)
-        elif not name.endswith(".crc") or not name.startswith("."):
-            yield path
+def _files(tables: Tables, folder: str) -> list[str]:
+    """Every file below the folder, relative to it, in order, without what a disk keeps to check files by."""
+    return [path for path in tables.list_files(folder) if not _is_checksum(PurePosixPath(path).name)]
 
 
-def _is_folder(tables: Tables, path: str) -> bool:
-    """Object stores list a file as its own only child, and know no empty folder; disks do."""
-    local = _local(path)
-    if local is not None:
-        return local.is_dir()
-    return tables.list_folder(path) not in ([], [PurePosixPath(path).name])
+def _is_checksum(name: str) -> bool:
+    return name.startswith(".") and name.endswith(".crc")
 
 
 def _store(tables: Tables, objects: Objects, source: str, copy: Copy, path: str, *, storage_class: str) -> ArchivedFile:
@@ -212,12 +202,6 @@ def _hash_file(path: Path) -> str:
         while chunk := stream.read(_CHUNK):
             digest.update(chunk)
     return digest.hexdigest()
-
-
-def _local(path: str) -> Path | None:
-    if path.startswith("file:"):
-        return Path(path.removeprefix("file://") if path.startswith("file://") else path.removeprefix("file:"))
-    return None if "://" in path else Path(path)
 
 
 def _parse(content: Any) -> ArchiveManifest:

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 from wardlake.model.errors import WardlakeError
 from wardlake.model.plan import Outcome, Plan, Step
-from wardlake.ports.registry import Registry
+from wardlake.ports.registry import Registry, RegistryUnavailable
 from wardlake.runs.cpu import tree_cpu_seconds
 from wardlake.runs.states import (
     FINAL_EXIT_CODES,
@@ -112,7 +112,7 @@ def _do_step(step: Step, run: Run, work: Work, registry: Registry, progress: Pro
     except BaseException as problem:
         code = getattr(problem, "exit_code", 70)
         state = RunState.REFUSED if code in FINAL_EXIT_CODES else RunState.HALTED
-        save_run(registry, run.ended(state, exit_code=code, step=step.name))
+        _save_end(registry, run.ended(state, exit_code=code, step=step.name), problem)
         progress.failed(step, time.monotonic() - wall)
         raise
     record = StepRecord(
@@ -125,6 +125,15 @@ def _do_step(step: Step, run: Run, work: Work, registry: Registry, progress: Pro
     save_run(registry, run)
     progress.finished(step, record)
     return run
+
+
+def _save_end(registry: Registry, run: Run, problem: BaseException) -> None:
+    """Save how the run ended. A registry that does not take it changes nothing of why: the problem says so too."""
+    try:
+        save_run(registry, run)
+    except RegistryUnavailable:
+        if isinstance(problem, WardlakeError):
+            problem.which = (*problem.which, "the registry did not take the run's end")
 
 
 def _fields(run: Run) -> dict[str, Any]:

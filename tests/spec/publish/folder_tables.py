@@ -21,6 +21,9 @@ class FolderTables:
     def list_folder(self, path: str) -> list[str]:
         return self._folders.children(path)
 
+    def list_files(self, path: str) -> list[str]:
+        return self._folders.files(path)
+
     def copy_folder(self, source: str, target: str) -> None:
         self._folders.copy(source, target)
 

@@ -6,8 +6,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from wardlake.audit.trail import AuditTrail
 from wardlake.detect.storage import StorageOptions
-from wardlake.model.errors import ConfigurationError, RunLocked, WardlakeError
+from wardlake.model.errors import AuditUnavailable, ConfigurationError, RunLocked, WardlakeError
 from wardlake.model.identity import Identity, Role
 from wardlake.model.sources import SourceSpec
 from wardlake.model.treatments import Classification
@@ -15,14 +16,18 @@ from wardlake.model.zones import Zone
 from wardlake.pipelines.dev_refresh import PLAN
 from wardlake.pipelines.fingerprints import code_version, fingerprint
 from wardlake.pipelines.ports_in_hand import PortsInHand
-from wardlake.pipelines.refresh.begin import choose_run, parse_sample, require_role
+from wardlake.pipelines.refresh.begin import choose_run, give_up_others, parse_sample, require_role
 from wardlake.pipelines.refresh.job import RefreshJob
 from wardlake.pipelines.refresh.publish import rule_id
 from wardlake.pipelines.refresh.report import write_halted_report
 from wardlake.pipelines.refresh.work import refresh_work, snapshot_fingerprint
+from wardlake.ports.audit_sink import SinkUnavailable
+from wardlake.ports.objects import StoreUnavailable
+from wardlake.ports.registry import RegistryUnavailable
 from wardlake.publish.staging import recover
 from wardlake.runs.engine import RUNS, Progress, load_run, run_plan
 from wardlake.runs.states import Run, RunState
+from wardlake.runs.storage_failures import storage_named
 from wardlake.settings.knowledge import Knowledge, load_knowledge
 from wardlake.settings.load import Settings
 
@@ -42,10 +47,11 @@ def run_refresh(
 ) -> dict[str, Any]:
     """Run the plan, or one step of it; the answer names run, dataset, path, report and tables."""
     spec, decided, name = asked_for(settings, source, classification)
+    settings.require_agreement(name)
     fraction = parse_sample(sample)
     actor = ports.identity.caller()
     require_role(actor, Role.PIPELINE, "A refresh")
-    ports.trail.reconcile()  # an audit that cannot be written stops the run before it costs an hour
+    require_audit(ports.trail)
     arguments = {"dataset": name, "sample": fraction, "location": spec.location}
     run = choose_run(
         ports.registry,
@@ -59,30 +65,40 @@ def run_refresh(
         told=told,
     )
     knowledge = load_knowledge(settings.conf)
-    job = refresh_job(settings, ports, run, spec, decided, name, knowledge, actor)
+    with storage_named():
+        job = refresh_job(settings, ports, run, spec, decided, name, knowledge, actor)
     try:
-        done = run_plan(
-            PLAN,
-            run,
-            refresh_work(job),
-            registry=ports.registry,
-            progress=progress,
-            only=only,
-            prepare=lambda: clear_leftovers(job),
-        )
+        with storage_named():
+            done = run_plan(
+                PLAN,
+                run,
+                refresh_work(job),
+                registry=ports.registry,
+                progress=progress,
+                only=only,
+                prepare=lambda: prepare(job, run, fresh=fresh),
+            )
     except RunLocked:
         raise  # the report of the run that is at work is its own
     except WardlakeError as halted:
-        tell_why(job, load_run(ports.registry, run.run_id), halted)
+        tell_why(job, halted)
         raise
     return answer_of(done, only)
 
 
-def tell_why(job: RefreshJob, run: Run | None, halted: WardlakeError) -> None:
+def require_audit(trail: AuditTrail) -> None:
+    """An audit that cannot be written stops the run before it costs an hour: raises `AuditUnavailable`."""
+    try:
+        trail.reconcile()
+    except (StoreUnavailable, SinkUnavailable) as problem:
+        raise AuditUnavailable(f"The audit cannot be written: {problem}.", next_step="wardlake doctor") from None
+
+
+def tell_why(job: RefreshJob, halted: WardlakeError) -> None:
     """Write the halted run's report; where that fails the error says so, and stays the error it is."""
     try:
-        path = write_halted_report(job, run, halted)
-    except OSError:
+        path = write_halted_report(job, load_run(job.registry, job.run_id), halted)
+    except (OSError, RegistryUnavailable):
         halted.which = (*halted.which, "the report could not be written")
     else:
         halted.which = (*halted.which, f"report: {path}")
@@ -165,6 +181,13 @@ def storage_options(settings: Settings) -> StorageOptions | None:
     return StorageOptions(endpoint=spark.storage_endpoint, region=spark.storage_region, credentials=spark.storage_credentials)
 
 
+def prepare(job: RefreshJob, run: Run, *, fresh: bool) -> None:
+    """What a run does first under its lock."""
+    if fresh:
+        give_up_others(job.registry, run)
+    clear_leftovers(job)
+
+
 def clear_leftovers(job: RefreshJob) -> None:
     """Remove what dead runs left behind, under the run's lock; runs that can go on keep theirs, of whatever source."""
     open_runs = [
@@ -210,4 +233,5 @@ def describe_refresh(settings: Settings, source: str, classification: str) -> di
     lines += [f"  {number}. {step.title}" for number, step in enumerate(PLAN.steps, start=1)]
     lines += [f"{table}: " + ", ".join(f"{path} {rule}" for path, rule in columns.items()) for table, columns in rules.items()]
     lines += [f"{table}: no decisions: the run would halt" for table in undecided]
+    lines += [f"{settings.expired[name]}: the run would not begin"] if name in settings.expired else []
     return {"source": spec.name, "dataset": name, "steps": [s.name for s in PLAN.steps], "rules": rules, "lines": lines}

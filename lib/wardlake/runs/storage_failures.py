@@ -1,0 +1,69 @@
+"""Failures that are the storage's: told apart from bugs by what the engine's messages hold, which are shown to nobody."""
+
+from __future__ import annotations
+
+import errno
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from py4j.protocol import Py4JError  # type: ignore[import-untyped]
+from pyspark.errors import PySparkException
+
+from wardlake.model.errors import AuditUnavailable, StorageUnavailable
+from wardlake.ports.audit_sink import SinkUnavailable
+from wardlake.ports.objects import StoreUnavailable
+from wardlake.ports.registry import RegistryUnavailable
+
+FULL = (
+    "No space left on device",
+    "Disk quota exceeded",
+    "File too large",
+    "ENOSPC",
+    "XMinioStorageFull",
+    "EntityTooLarge",
+)
+UNREACHABLE = (
+    "UnknownHostException",
+    "ConnectException",
+    "Connection refused",
+    "NoRouteToHost",
+    "ConnectTimeout",
+    "SdkClientException",
+    "Service: S3, Status Code: 5",
+    "AWSServiceIOException",
+)
+REFUSED = ("AccessDenied", "AccessControlException", "Forbidden", "InvalidAccessKeyId", "SignatureDoesNotMatch")
+_DISK = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+AGAIN = "then give the same command again: the run goes on."
+
+
+def storage_failure(error: Exception) -> tuple[str, str] | None:
+    """What is wrong with the storage and what to do next, None where the error is about something else."""
+    if isinstance(error, OSError) and error.errno in _DISK:
+        return "the disk or store is full.", f"Free space there, {AGAIN}"
+    text = str(error)
+    if any(sign in text for sign in FULL):
+        return "the disk or store is full.", f"Free space there, {AGAIN}"
+    if any(sign in text for sign in UNREACHABLE):
+        return "the store does not answer.", f"Check the store's address and that it is up, {AGAIN}"
+    if any(sign in text for sign in REFUSED):
+        return "the store refuses these credentials.", f"Check the credentials and the policy of this zone, {AGAIN}"
+    return None
+
+
+@contextmanager
+def storage_named() -> Iterator[None]:
+    """Turn failures of stores into errors with an exit code; everything else goes on as it is."""
+    try:
+        yield
+    except StoreUnavailable as problem:
+        raise StorageUnavailable(f"An object store cannot be used: {problem}.", next_step=f"wardlake doctor, {AGAIN}") from None
+    except RegistryUnavailable as problem:
+        raise StorageUnavailable(f"The registry cannot be used: {problem}.", next_step=f"wardlake doctor, {AGAIN}") from None
+    except SinkUnavailable as problem:
+        raise AuditUnavailable(f"The audit table cannot be used: {problem}.", next_step=f"wardlake doctor, {AGAIN}") from None
+    except (PySparkException, Py4JError, OSError) as error:
+        found = storage_failure(error)
+        if found is None:
+            raise
+        raise StorageUnavailable(f"Storage failed in the midst of a step: {found[0]}", next_step=found[1]) from None
