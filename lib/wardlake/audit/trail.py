@@ -8,6 +8,7 @@ from collections.abc import Callable
 from datetime import timedelta
 from typing import TypeVar
 
+from wardlake.audit.names import with_short_keys
 from wardlake.audit.records import (
     FIRST,
     GENESIS,
@@ -51,6 +52,7 @@ class AuditTrail:
         A record that an earlier append left in the archive alone reaches the sink first. Raises `AuditRefused` for an
         event that may hold a value of the data.
         """
+        event = with_short_keys(event)
         check_event(event)
         try:
             for attempt in range(ATTEMPTS):

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from wardlake.audit.names import short_name
 from wardlake.classify.gate import Approval, evidence_against, hash_decision
 from wardlake.model.audit import AuditEvent, AuditKind
 from wardlake.model.errors import ContractBroken, NotAllowed
@@ -221,7 +222,7 @@ def _event(
 ) -> AuditEvent:
     details: dict[str, Any] = {
         "source": outcome.source,
-        "column": str(outcome.column),
+        "column": short_name(str(outcome.column)),
         "decision_hash": outcome.decision_hash,
         "against_safe": list(outcome.kinds),
         "state": outcome.state,

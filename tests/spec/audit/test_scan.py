@@ -6,8 +6,11 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import pytest
+from tests.spec.audit.conftest import Archive
 
+from wardlake.audit.names import short_name
 from wardlake.audit.scan import MAX_LEAVES, AuditRefused, check_event
+from wardlake.audit.verification import verify_archive
 from wardlake.model.audit import AuditEvent
 from wardlake.model.errors import AuditUnavailable
 
@@ -124,3 +127,27 @@ def test_all_problems_are_told_at_once(event: Make) -> None:
     with pytest.raises(AuditRefused) as refused:
         check_event(event(actor="", details={"a": "999-54-3801", "b": "1957-03-02"}))
     assert len(refused.value.which) == 3
+
+
+def test_long_names_of_columns_are_shortened_and_still_told_apart(archive: Archive, event: Make) -> None:
+    one, other = "a" * 400 + "1", "a" * 400 + "2"
+    details = {"rules": {"t": {one: "token", other: "safe", "id": "token"}}, "columns": [short_name(f"t.{one}")]}
+    written = archive.trail.append(event(details=details)).event.details
+    keys = list(written["rules"]["t"])
+    assert keys[2] == "id"
+    assert keys[0] != keys[1]
+    assert {len(key) for key in keys[:2]} == {200}
+    assert keys[0].startswith("a" * 100)
+    assert verify_archive(archive.objects, head=archive.sink.head()).ok
+
+
+def test_a_column_named_by_a_sentence_is_shortened() -> None:
+    name = "survey.How often did you, in the last four weeks, feel that you could not control what happened"
+    assert len(short_name(name).split()) <= 12
+    assert short_name(name).startswith("survey.How often did you")
+    assert short_name("patients.ssn") == "patients.ssn"
+
+
+def test_a_value_in_a_long_key_is_refused_all_the_same(archive: Archive, event: Make) -> None:
+    with pytest.raises(AuditRefused):
+        archive.trail.append(event(details={"rules": {"999-54-3801 " + "a" * 400: "token"}}))
