@@ -24,6 +24,7 @@ from wardlake.adapters.oidc_identity import OidcIdentity, OidcIssuer
 from wardlake.adapters.once_pager import OncePager
 from wardlake.adapters.openbao_identity import OpenBaoIdentity
 from wardlake.adapters.openbao_keys import OpenBaoKeys
+from wardlake.adapters.openbao_secrets import OpenBaoSecrets
 from wardlake.adapters.openbao_session import AppRoleCredentials, OpenBaoSession, VaultAddress
 from wardlake.adapters.postgres_audit_sink import PostgresAuditSink
 from wardlake.adapters.postgres_database import MigrationRefused, migrate, pending_migrations
@@ -82,9 +83,21 @@ class Wiring:
                 place = Path(folder) if folder else self._local(Zone.RESTRICTED) / "keys"
                 return SealedKeyFile(place / "keys.json", place / "master.key")
             case env.OpenBao() as bao:
-                credentials = AppRoleCredentials(role_id=resolve(bao.role_id), secret_id=resolve(bao.secret_id))
-                return OpenBaoKeys(OpenBaoSession(VaultAddress(url=bao.address, authority=bao.ca_file), credentials))
+                return OpenBaoKeys(_vault_session(bao))
         raise AssertionError
+
+    def secret(self, reference: str) -> str:
+        """What a source's reference leads to: `env:`, `file:`, or `vault:MOUNT/PATH` where the environment has a vault."""
+        scheme, _, place = reference.partition(":")
+        match scheme, self.environment.keys:
+            case "vault", env.OpenBao() as bao:
+                return OpenBaoSecrets(_vault_session(bao)).read(place)
+            case "vault", _:
+                raise ConfigurationError(
+                    what=f"A secret lies in a vault ({reference}), and environment {self.environment.name} has none.",
+                    next_step="choose one with a vault (--env NAME), or refer to the secret as env:NAME or file:PATH",
+                )
+        return resolve(reference)
 
     def prepare_key_file(self) -> None:
         """Make the embedded key file where the environment uses one and there is none; a vault is never touched."""
@@ -179,7 +192,7 @@ class Wiring:
 
     @cached_property
     def sources(self) -> Sources:
-        return SparkSources(self.tables, secret=resolve)
+        return SparkSources(self.tables, secret=self.secret)
 
     @cached_property
     def contracts(self) -> Contracts:
@@ -246,6 +259,11 @@ class Wiring:
                 next_step="choose an environment with a vault, an object store and a registry: --env NAME",
             )
         return Path(place)
+
+
+def _vault_session(bao: env.OpenBao) -> OpenBaoSession:
+    credentials = AppRoleCredentials(role_id=resolve(bao.role_id), secret_id=resolve(bao.secret_id))
+    return OpenBaoSession(VaultAddress(url=bao.address, authority=bao.ca_file), credentials)
 
 
 def _refuse_secrets(conf: Mapping[str, str]) -> None:
