@@ -1,6 +1,7 @@
 """A job that holds keys, run by `test_key_never_shows` in a process of its own; it leaves all it can see in a folder.
 
-Keys come from a sealed key file. `literal` is the control: the same HMAC with its pads as literals.
+Keys come from a sealed key file. `data` is the job, `scan` the search for known values, `literal` the control: the same HMAC
+with its pads as literals.
 """
 
 from __future__ import annotations
@@ -16,12 +17,18 @@ from pathlib import Path
 import pyspark.sql.functions as F
 from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql.types import DecimalType, LongType, StringType
+from tests.spec.publish.residue_data import residue_policy
 
 from wardlake.adapters.delta_tables import DeltaTables
 from wardlake.adapters.sealed_key_file import SealedKeyFile
 from wardlake.adapters.spark_session import DELTA, jars
-from wardlake.model.treatments import TokenMode
+from wardlake.detect.scan import scan_table
+from wardlake.model.treatments import Classification, Decision, IdentifierKind, Profile, Token, TokenMode, Verdict
 from wardlake.model.zones import LakeLayout
+from wardlake.pipelines.refresh.job import RESIDUE, secret
+from wardlake.publish.known_values import collect_known_values
+from wardlake.publish.known_values_index import load_known_values
+from wardlake.publish.known_values_matcher import known_matchers
 from wardlake.tokens.keyed import attach_keys, digest_column
 from wardlake.tokens.keyring import KeyRing, hmac_pads, open_ring
 from wardlake.tokens.mapping import Identifiers, Mappings, update_mapping
@@ -33,21 +40,24 @@ ROOT = Path(__file__).parents[2]
 def main() -> None:
     seen, how, vault = Path(sys.argv[1]), sys.argv[2], Path(sys.argv[3])
     keys = SealedKeyFile(vault / "keys.json", vault / "master.key")
-    spark = session(seen)
-    ring = open_ring(keys, "dev", ["patient", "provider"])
+    spark = session(seen, readable=how != "scan")
+    ring = open_ring(keys, "dev", ["patient", "provider", "residue"])
     print(ring, ring.keys, keys.latest("dev/patient"))
-    if how == "literal":
-        plans = use_literals(spark, ring.keys["patient"].material)
-    else:
-        plans = use_data(spark, seen, ring, keys)
-        force_exception(spark, seen, ring)
+    match how:
+        case "literal":
+            plans = use_literals(spark, ring.keys["patient"].material)
+        case "scan":
+            plans = search_known_values(spark, seen, ring)
+        case _:
+            plans = use_data(spark, seen, ring, keys)
+            force_exception(spark, seen, ring)
     (seen / "plans.txt").write_text("\n".join(plans))
     (seen / "ui.txt").write_text("\n".join(ui_answers(spark)))
     shutil.copytree(seen / "local", seen / "local-kept", ignore_dangling_symlinks=True)
     spark.stop()
 
 
-def session(seen: Path) -> SparkSession:
+def session(seen: Path, *, readable: bool) -> SparkSession:
     for name in ("events", "local"):
         (seen / name).mkdir()
     conf = {
@@ -60,7 +70,7 @@ def session(seen: Path) -> SparkSession:
         "spark.driver.memory": "1000m",
         "spark.sql.debug.maxToStringFields": "5000",
         "spark.sql.shuffle.partitions": "2",
-        "spark.io.encryption.enabled": "false",  # what is searched must be readable
+        "spark.io.encryption.enabled": str(not readable).lower(),  # what is searched must be readable
         "spark.shuffle.compress": "false",
         "spark.broadcast.compress": "false",
         "spark.sql.warehouse.dir": str(seen / "warehouse"),
@@ -99,7 +109,45 @@ def use_data(spark: SparkSession, seen: Path, ring: KeyRing, keys: SealedKeyFile
         shutil.move(seen / "lake", seen / f"lake-{mode}")
     digests = attach_keys(rows, ring).select(digest_column(F.col("text"), domain="patient", label="date"))
     digests.cache().count()
-    return plans + plan_texts(digests)
+    return plans + plan_texts(digests) + plan_texts(known_values(DeltaTables(spark), seen, ring))
+
+
+def people(spark: SparkSession) -> DataFrame:
+    return spark.range(50).select(
+        F.concat(F.lit("MRN-"), (F.col("id") + 7_000_000).cast("string")).alias("mrn"),
+        F.concat(F.lit("Wilhelmina Oberholtzer"), F.col("id").cast("string")).alias("name"),
+    )
+
+
+def known_values(tables: DeltaTables, seen: Path, ring: KeyRing) -> DataFrame:
+    """The residue scan's hashes, written and given back as collected."""
+    token = Token(domain="patient")
+    decisions = {
+        "mrn": Decision(verdict=Verdict.SENSITIVE, rule=token, kind=IdentifierKind.MRN),
+        "name": Decision(verdict=Verdict.BLOCKED, kind=IdentifierKind.PERSON_NAME),
+    }
+    collected = collect_known_values(
+        {"people": people(tables.spark)},
+        Classification(source="s", profile=Profile.EXPERT, token_mode=TokenMode.KEYED, tables={"people": decisions}),
+        policy=residue_policy().known_values,
+        key=secret(ring, RESIDUE),
+        birth_words=(),
+    )
+    tables.replace(str(seen / "known"), collected)
+    return collected
+
+
+def search_known_values(spark: SparkSession, seen: Path, ring: KeyRing) -> list[str]:
+    """What the scan does: hashes to the driver, matchers to the workers, cells counted there."""
+    tables = DeltaTables(spark)
+    collected = known_values(tables, seen, ring)
+    policy = residue_policy().known_values
+    known = load_known_values(tables.read(str(seen / "known")), key=secret(ring, RESIDUE), policy=policy)
+    path = str(seen / "output")
+    tables.replace(path, people(spark).select("mrn"))
+    (cells,) = scan_table(spark, tables.data_files(path), tables.read(path).schema, known_matchers(known))
+    print(known, f"found {max(cells.hits.values(), default=0)} cells")
+    return plan_texts(collected)
 
 
 def use_literals(spark: SparkSession, key: bytes) -> list[str]:

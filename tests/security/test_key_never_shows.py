@@ -1,12 +1,14 @@
 """No key shows anywhere: not in plans, logs, event log, UI answers, exceptions, output or Spark's own folders.
 
-A child process runs a tokenising and mapping job under the keys it is given, with the event log and the UI on, and leaves
-everything it could see in one folder. The search must find nothing there, and must find a key put into a plan as a literal.
+A child process runs a job that tokenises, fills mappings and collects the residue scan's known values under the keys it is
+given, with the event log and the UI on, and leaves everything it could see in one folder. The search must find nothing there,
+and must find a key put into a plan as a literal. Another scans for the known values in a session as Wardlake starts it.
 """
 
 from __future__ import annotations
 
 import base64
+import json
 import os
 import subprocess
 import sys
@@ -17,10 +19,11 @@ import pyarrow.parquet as pq
 import pytest
 
 from wardlake.adapters.sealed_key_file import SealedKeyFile, create_key_file
+from wardlake.publish.known_values_hash import hash_key
 from wardlake.tokens.keyring import KeyUse, hmac_pads, open_ring
 
 ROOT = Path(__file__).parents[2]
-DOMAINS = ("patient", "provider")
+DOMAINS = ("patient", "provider", "residue")
 WINDOW = 12  # bytes: 96 bits of a key in a row are no chance
 
 
@@ -42,9 +45,21 @@ def secrets_of_the_job(keys: SealedKeyFile, seen: Path) -> dict[str, bytes]:
         for name, secret in [("key", key), *((use.value, ring.subkey(domain, use)) for use in KeyUse)]:
             inner, outer = hmac_pads(secret)
             found |= {f"{domain} {name}": secret, f"{domain} {name} inner": inner, f"{domain} {name} outer": outer}
+    known = ring.subkey("residue", KeyUse.LOOKUP)
+    found |= {"known values": hash_key(known), "known values inner": hmac_pads(known)[0], **keys_of_the_vault(keys, seen)}
     for number, wrapped in enumerate(sorted(wrapped_data_keys(seen))):
         found[f"data key {number}"] = keys.unwrap("dev/mapping", wrapped)
     return found
+
+
+def keys_of_the_vault(keys: SealedKeyFile, seen: Path) -> dict[str, bytes]:
+    """What no job is ever given: the key that wraps the mappings' data keys, and the one that seals the key file."""
+    vault = seen.parent / "vault"
+    sealed = json.loads((vault / "keys.json").read_text())["wrapping"]["dev/mapping"]
+    return {
+        "mapping": keys._open(sealed, "wrapping:dev/mapping"),
+        "master": base64.b64decode((vault / "master.key").read_bytes()),
+    }
 
 
 def wrapped_data_keys(seen: Path) -> set[str]:
@@ -55,7 +70,7 @@ def wrapped_data_keys(seen: Path) -> set[str]:
 
 def spellings(secret: bytes) -> Iterator[bytes]:
     """A secret's first bytes as they could stand in a file: raw, hexadecimal, base64, as numbers, spaced."""
-    for part in (secret[:WINDOW], secret[WINDOW : 2 * WINDOW]):
+    for part in (secret[:WINDOW], secret[-WINDOW:]):
         yield part
         for digits in (part.hex(), part.hex(" "), part.hex("-"), part.hex(":")):
             yield from (digits.encode(), digits.upper().encode())
@@ -107,6 +122,14 @@ def job(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, bytes
 def test_no_key_shows_anywhere(job: tuple[Path, dict[str, bytes]]) -> None:
     seen, secrets = job
     assert sum(name.startswith("data key") for name in secrets) >= 3
+    assert found_in(seen, secrets) == set()
+
+
+def test_the_key_of_the_known_values_shows_nowhere_while_they_are_searched_for(tmp_path: Path) -> None:
+    """It travels to the workers with the hashes; what Spark writes of that on its way is encrypted."""
+    seen, secrets = run_job(tmp_path, "scan")
+    assert "found 50 cells" in (seen / "stdout.txt").read_text()
+    assert any(file.is_file() for file in (seen / "local-kept").rglob("*"))
     assert found_in(seen, secrets) == set()
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from chispa import assert_df_equality
 from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql.types import DataType
@@ -29,6 +30,7 @@ DOMAINS = ("patient", "provider", "city", "charge")
 
 Rule = Callable[[Column, DataType], Column]
 Apply = Callable[[str, Sequence[Any], Rule], list[Any]]
+Becomes = Callable[[str, Sequence[str | None], Sequence[str | None], Rule], None]
 
 
 @pytest.fixture
@@ -45,6 +47,22 @@ def apply_to(spark: SparkSession) -> Apply:
         return [row.v for row in out.select("n", shown.alias("v")).orderBy("n").collect()]
 
     return apply
+
+
+@pytest.fixture
+def becomes(spark: SparkSession) -> Becomes:
+    """`becomes("int", before, after, rule)`: the rule over a column of that type leaves this column, of the same type.
+
+    Values are written as text and cast to the type; chispa shows the rows that differ.
+    """
+
+    def check(ddl_type: str, before: Sequence[str | None], after: Sequence[str | None], rule: Rule) -> None:
+        rows = spark.createDataFrame(list(zip(before, after, strict=True)), "before string, after string")
+        typed = rows.select(*[F.col(name).cast(ddl_type) for name in rows.columns])
+        changed = typed.select(rule(F.col("before"), typed.schema["before"].dataType).alias("value"))
+        assert_df_equality(changed, typed.select(F.col("after").alias("value")), ignore_nullable=True)
+
+    return check
 
 
 def sensitive(rule: Treatment, kind: IdentifierKind | None = None) -> Decision:
