@@ -11,6 +11,7 @@ from pyspark.sql import DataFrame, Observation
 from wardlake.audit.content_hash import row_sum_expression
 from wardlake.deidentify.foreign_keys import order_tables
 from wardlake.deidentify.free_text import TextVocabulary
+from wardlake.deidentify.losses import count_filled, losing_columns, lost_values
 from wardlake.deidentify.own_identifiers import list_own_identifiers
 from wardlake.deidentify.reference_data import ReferenceData
 from wardlake.deidentify.sampling import sample_tables
@@ -29,12 +30,13 @@ AT_ONCE = 3
 
 @dataclass(frozen=True, kw_only=True)
 class Deidentified:
-    """One staged table: rows in and out, the Delta version, the row sum."""
+    """One staged table: rows in and out, the Delta version, the row sum, and by column how many values became null."""
 
     rows_in: int
     rows_out: int
     version: int
     row_sum: str
+    became_null: Mapping[str, int]
 
 
 def deidentify(job: RefreshJob, _: Mapping[str, Outcome]) -> Outcome:
@@ -62,6 +64,7 @@ def deidentify(job: RefreshJob, _: Mapping[str, Outcome]) -> Outcome:
             name: {"rows_in": t.rows_in, "rows_out": t.rows_out, "version": t.version, "row_sum": t.row_sum}
             for name, t in tables.items()
         },
+        "became_null": {f"{name}.{path}": count for name, t in tables.items() for path, count in t.became_null.items()},
         "token_mode": tokens.mode.value,
         "key_versions": dict(ring.versions),
         "note": f"{sum(t.rows_out for t in tables.values()):,} rows",
@@ -122,17 +125,24 @@ def stage_table(
 ) -> Deidentified:
     """De-identify one table into staging, counted and hashed in the pass that writes it."""
     before, after = Observation(), Observation()
+    decisions = job.classification.tables.get(name, {})
+    watched = losing_columns(rows.schema, decisions)
     output = deidentify_table(
-        rows.observe(before, F.count(F.lit(1)).alias("rows")),
+        rows.observe(before, F.count(F.lit(1)).alias("rows"), *count_filled(watched)),
         table=job.source.tables[name],
-        decisions=job.classification.tables.get(name, {}),
+        decisions=decisions,
         tokens=tokens,
         references=references,
         as_of=job.as_of,
         own_identifiers=own,
     )
-    hashed = output.observe(after, F.count(F.lit(1)).alias("rows"), row_sum_expression(output).alias("sum"))
+    counts = [F.count(F.lit(1)).alias("rows"), *count_filled(watched)]
+    hashed = output.observe(after, *counts, row_sum_expression(output).alias("sum"))
     version = job.tables.replace(job.layout.staged_table(job.run_id, name), hashed)
     return Deidentified(
-        rows_in=int(before.get["rows"]), rows_out=int(after.get["rows"]), version=version, row_sum=str(after.get["sum"])
+        rows_in=int(before.get["rows"]),
+        rows_out=int(after.get["rows"]),
+        version=version,
+        row_sum=str(after.get["sum"]),
+        became_null=lost_values(watched, before.get, after.get),
     )
