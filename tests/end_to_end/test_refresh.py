@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tests.end_to_end.clinic import LAST, Clinic, Quiet, make_clinic, patients, visits
@@ -35,7 +36,17 @@ def clinic(tmp_path, spark) -> Clinic:
 def published(tmp_path_factory, spark):
     """One refresh that the tests which only read share."""
     clinic = make_clinic(tmp_path_factory.mktemp("clinic"), spark)
+    clinic.edit("sources/clinic.yaml", "reason_code: string}", "reason_code: string, due: string}")
+    due = "    due: {sensitive: {rule: date_shift}, kind: date}\n    fee: safe\n"
+    clinic.edit("classification/clinic.yaml", "    reason_code: safe\n", "    reason_code: safe\n" + due)
+    clinic.table("visits", [{**visit, "due": "soon" if n < 3 else "2024-05-06"} for n, visit in enumerate(visits())])
+    clinic.table("billing", [{"id": "B1"}])  # a table that nobody declared
     return clinic, clinic.refresh()
+
+
+def report_of(answer: dict[str, object]) -> dict[str, Any]:
+    report: dict[str, Any] = json.loads((Path(str(answer["report"])).parent / "report.json").read_text())
+    return report
 
 
 def dev_tables(clinic: Clinic) -> dict[str, list[dict[str, object]]]:
@@ -111,6 +122,25 @@ def test_the_run_leaves_one_publication_record_in_an_intact_chain(published):
     assert verify_archive(wiring.audit_objects, head=wiring.audit_sink.head()).ok
 
 
+def test_what_no_gate_can_judge_is_told(published):
+    """A table nobody declared, dates that are none, a decision on a column that is not there; what was not searched and why."""
+    _clinic, answer = published
+    report = report_of(answer)
+    page = Path(answer["report"]).read_text()
+    assert answer["undeclared_tables"] == ["billing"]
+    assert report["attention"] == {
+        "undeclared_tables": ["billing"],
+        "empty_tables": [],
+        "warnings": [],
+        "unknown_decisions": ["visits.fee"],
+        "became_null": [{"where": "visits.due", "what": "3"}],
+        "given_up": [],
+    }
+    assert "Tables at the source that nobody declared" in page and "visits.due" in page
+    assert {recall["kind"] for recall in report["known_recalls"]} >= {"ssn", "person_name"}
+    assert report["searched"]["cells"] > 1000 and report["searched"]["known_values"]["numbers"] >= 40
+
+
 def test_a_second_refresh_has_the_same_tokens_and_the_first_stays_readable(published):
     clinic, first = published
     before = {row["id"] for row in dev_tables(clinic)["patients"]}
@@ -133,7 +163,10 @@ def test_a_new_column_halts_the_run_and_pages_by_name(clinic):
     pages = (clinic.lake / "restricted" / "pages.jsonl").read_text()
     assert "patients.nickname" in str(halted.value)
     assert "patients.nickname" in pages
-    assert "Zanzibar" not in str(halted.value) + pages
+    (path,) = [line.removeprefix("report: ") for line in halted.value.which if line.startswith("report: ")]
+    report = report_of({"report": path})
+    assert report["asked"] == ["patients.nickname"] and report["evidence"][0]["names"] == ["person_name"]
+    assert "Zanzibar" not in str(halted.value) + pages + Path(path).read_text()
     assert visible(clinic) is None
     assert not (clinic.lake / "dev").exists()
 
@@ -285,7 +318,7 @@ def test_a_sample_is_referentially_complete(clinic):
 
 def test_a_surname_alone_is_no_finding(published):
     _clinic, answer = published
-    report = json.loads((Path(answer["report"]).parent / "report.json").read_text())
+    report = report_of(answer)
     assert report["outcome"] == "published"
     assert not [finding for finding in report["findings"] if finding["severity"] == "finding"]
     assert len(LAST) == 8

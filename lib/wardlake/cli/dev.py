@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import cast
+
 import click
 
 from wardlake.cli.context import opened
@@ -80,4 +82,8 @@ def _going_on(run: Run) -> None:
 def _words(result: dict[str, object]) -> str:
     if "dataset_id" not in result:
         return f"run       {result['run_id']}\nstep      {result['step']} done"
-    return "\n".join(f"{name:<9} {result[name]}" for name in ("run_id", "dataset_id", "path", "report"))
+    lines = [f"{name:<9} {result[name]}" for name in ("run_id", "dataset_id", "path", "report")]
+    undeclared = cast(list[str], result.get("undeclared_tables", []))
+    return "\n".join(
+        [*lines, *(f"not read  {name}: a table at the source that conf/sources does not declare" for name in undeclared)]
+    )

@@ -73,6 +73,41 @@ class StepTiming:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Told:
+    """Something to know of one column or table: `what` is a count, a kind or a reason in words."""
+
+    where: str
+    what: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attention:
+    """What a person should look at although no gate stopped the run. Names, counts and reasons."""
+
+    undeclared_tables: tuple[str, ...] = ()  # at the source, in no configuration: not read
+    empty_tables: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()  # odd at the source, and kept
+    unknown_decisions: tuple[str, ...] = ()  # on columns that the source does not have
+    became_null: tuple[Told, ...] = ()  # values that a rule could not read
+    given_up: tuple[str, ...] = ()  # keys that the output no longer has
+
+    @property
+    def count(self) -> int:
+        return sum(len(getattr(self, each.name)) for each in dataclasses.fields(self))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Searched:
+    """How far the scan looked: cells, known values by sort, and the columns that it did not search or not for their values."""
+
+    cells: int = 0
+    known_values: Mapping[str, int] = field(default_factory=dict)
+    inferred: tuple[Told, ...] = ()  # columns without a kind, searched for as this kind
+    left_out: tuple[Told, ...] = ()  # not safe, and their values are not searched for: why
+    unscanned: tuple[Told, ...] = ()  # not looked into, in the source or in the output: why
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Halt:
     """Why a run ended before publication: the step, what happened, which columns or keys, and what to type next."""
 
@@ -113,6 +148,10 @@ class RunReport:
     evidence: tuple[ColumnEvidence, ...] = ()
     findings: tuple[Finding, ...] = ()
     recalls: tuple[CanaryRecall, ...] = ()
+    known_recalls: tuple[CanaryRecall, ...] = ()  # of the match with the source's own values
+    searched: Searched = field(default_factory=Searched)
+    attention: Attention = field(default_factory=Attention)
+    asked: tuple[str, ...] = ()  # columns that wait for a decision
     references: tuple[ReferenceRow, ...] = ()
     contracts: tuple[ContractResult, ...] = ()
     data_docs: str = ""  # relative link to the contracts' pages

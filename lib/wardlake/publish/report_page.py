@@ -21,6 +21,20 @@ _HEADLINES = {
 }
 
 
+_FOUND_BY = {
+    "pattern": "form of the text",
+    "bare": "form of the whole cell",
+    "dictionary": "first and last name, by lists",
+    "name-cell": "whole cell a name or place, by lists",
+    "type": "the column's type",
+    "known-value": "a value of the source",
+    "known-digits": "a number of the source, as bare digits",
+    "known-name": "one name that somebody in the source has",
+    "linkage": "columns that together point to a person of the source",
+    "blocked": "the column should be empty",
+}
+
+
 def render_report(report: RunReport) -> str:
     """The page of one run. Names of tables and columns come from the source and are escaped like any text."""
     environment = Environment(
@@ -32,15 +46,19 @@ def render_report(report: RunReport) -> str:
     )
     environment.filters["count"] = lambda number: f"{number:,}".replace(",", "\u202f")
     environment.filters["share"] = _share
+    environment.filters["found_by"] = lambda detector: _FOUND_BY.get(detector, detector)
+    environment.filters["moment"] = lambda at: str(at).partition(".")[0].removesuffix("+00:00").replace("T", " ")
     return environment.get_template("report.html.j2").render(
         report=report,
         headline=_HEADLINES[report.outcome],
         decisions=_by_table(report.decisions),
         verdicts=Counter(row.verdict or "undecided" for row in report.decisions),
-        evidence=_telling(report.evidence),
+        evidence=_telling(report.evidence, report.asked),
         findings=[finding for finding in report.findings if finding.severity == "finding"],
         notices=[finding for finding in report.findings if finding.severity != "finding"],
         recall=recall_plot(report.recalls),
+        known_recall=recall_plot(report.known_recalls),
+        broken=[reference for reference in report.references if not reference.held],
         timing=timing_plot(report.steps),
         rows_in=sum(table.rows_in for table in report.tables),
         rows_out=sum(table.rows_out for table in report.tables),
@@ -54,20 +72,22 @@ def _by_table(rows: Sequence[DecisionRow]) -> dict[str, list[DecisionRow]]:
     return tables
 
 
-def _telling(evidence: Sequence[ColumnEvidence]) -> list[dict[str, Any]]:
-    """The columns whose content or name speaks for an identifier, strongest first."""
+def _telling(evidence: Sequence[ColumnEvidence], asked: Sequence[str]) -> list[dict[str, Any]]:
+    """The columns that wait for a decision, and those whose content or name speaks for an identifier, strongest first."""
     told = [
         {
             "column": f"{one.table}.{one.path}",
             "type": one.type,
-            "rows": one.rows,
+            "cells": one.rows - one.nulls,
+            "distinct": one.distinct_estimate,
             "content": sorted(((kind.value, rate) for kind, rate in one.content.items() if rate > 0), key=lambda x: -x[1]),
             "names": [kind.value for kind in one.names],
             "shapes": one.shapes[:3],
             "sampled": one.sampled,
+            "scanned": one.scanned,
         }
         for one in evidence
-        if one.names or any(rate > 0 for rate in one.content.values())
+        if one.names or any(rate > 0 for rate in one.content.values()) or f"{one.table}.{one.path}" in asked
     ]
     return sorted(told, key=lambda one: (-max((rate for _, rate in one["content"]), default=0.0), one["column"]))
 

@@ -15,13 +15,16 @@ from wardlake.model.treatments import Classification, Decision, IdentifierKind, 
 from wardlake.ports.contracts import ContractResult, ExpectationResult
 from wardlake.publish.references import ReferenceMeasure
 from wardlake.publish.report import (
+    Attention,
     DecisionRow,
     Halt,
     ReferenceRow,
     RunOutcome,
     RunReport,
+    Searched,
     StepTiming,
     TableRow,
+    Told,
     decision_rows,
     reference_rows,
     render_report_json,
@@ -67,6 +70,22 @@ def published(name: str = "patients", column: str = "SSN") -> RunReport:
             ),
         ),
         recalls=(CanaryRecall(kind=IdentifierKind.SSN, planted=1000, found=1000, lower_bound=0.997, floor=0.99),),
+        known_recalls=(CanaryRecall(kind=IdentifierKind.PHONE, planted=1000, found=999, lower_bound=0.9953, floor=0.99),),
+        searched=Searched(
+            cells=7654321,
+            known_values={"texts": 1234, "numbers": 567, "links": 89},
+            inferred=(Told(where=f"{name}.MAIDEN", what="person_name"),),
+            left_out=(Told(where=f"{name}.WARD", what="few values, each in many cells"),),
+            unscanned=(Told(where=f"{name}.PHOTO", what="type binary cannot be looked into"),),
+        ),
+        attention=Attention(
+            undeclared_tables=("billing_2026",),
+            empty_tables=("supplies",),
+            warnings=(f"{name}.ZIP: 12 values look like numbers that lost a leading zero",),
+            unknown_decisions=(f"{name}.OLD",),
+            became_null=(Told(where=f"{name}.SEEN", what="31"),),
+            given_up=(f"{name}.WARD -> wards.Id",),
+        ),
         references=(reference(name),),
         contracts=(ContractResult(suite="synthea/output", results=(expectation(name, column, True),)),),
         steps=(StepTiming(name="scan", title="Scan the output", seconds=12.5, cpu_seconds=20.0),),
@@ -152,6 +171,20 @@ class Page(HTMLParser):
         "1000 of 1000, at least 0.9970, floor 0.99",
         "12.5 s, 20.0 s CPU",
         "No identifier was found",
+        "999 of 1000, at least 0.9953, floor 0.99",
+        "7\u202f654\u202f321 cells were searched for 1\u202f234 texts, 567 numbers and 89 combinations",
+        "6things to look at",
+        "Tables at the source that nobody declared",
+        "billing_2026",
+        "patients.ZIP: 12 values look like numbers that lost a leading zero",
+        "patients.SEEN31",
+        "patients.OLD",
+        "patients.WARD -> wards.Id",
+        "1 column was not looked into",
+        "patients.PHOTOtype binary cannot be looked into",
+        "patients.WARDfew values, each in many cells",
+        "patients.MAIDENperson_name",
+        "All 1 keys join",
     ],
 )
 def test_a_published_run_tells(told: str) -> None:
@@ -190,6 +223,21 @@ def test_hostile_names_are_text() -> None:
     assert HOSTILE in page.text
     assert "49" not in re.findall(r"\d+", HOSTILE.replace("7*7", ""))
     assert len(page.elements) == len(Page(render_report(published())).elements)
+
+
+def test_a_run_that_waits_for_decisions_shows_the_evidence_first_however_little_it_is() -> None:
+    silent = ColumnEvidence(table="patients", path="NEW", type="string", rows=40, nulls=2, distinct_estimate=7)
+    report = dataclasses.replace(
+        halted(), outcome=RunOutcome.HALTED, exit_code=10, evidence=(silent,), asked=("patients.NEW",), searched=Searched()
+    )
+    text = Page(render_report(report)).text
+    shown = text.index("Evidence on the columns that wait for a decision")
+    assert shown < text.index("To look at", text.index("Proof")) and shown < text.index("Decisions on columns")
+    assert "patients.NEWstring387nothing" in re.sub(r"\s", "", text)
+
+
+def test_a_run_without_remarks_has_nothing_to_look_at() -> None:
+    assert "look at" not in Page(render_report(dataclasses.replace(published(), attention=Attention()))).text
 
 
 def test_a_run_that_halted_early_leaves_out_what_did_not_run() -> None:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import fields
 from typing import Any, cast
 
+from wardlake.audit.names import short_name
 from wardlake.classify.evidence import build_evidence
 from wardlake.classify.gate import Contradiction, Gap, GateResult, check_decisions
 from wardlake.classify.review import describe_evidence, load_approvals, request_reviews
@@ -21,6 +22,7 @@ from wardlake.pipelines.refresh.quarantine import page
 from wardlake.runs.tables_at_once import for_each
 
 AT_ONCE = 2
+HALTS = "classification-halts"  # the evidence on the columns that halted a run, by run
 
 
 def classify(job: RefreshJob, _: Mapping[str, Outcome]) -> Outcome:
@@ -67,10 +69,13 @@ def halt(job: RefreshJob, result: GateResult) -> None:
             at=at,
             zone="dev",
             run_id=job.run_id,
-            details={"source": job.source.name, "columns": [f"{each.table}.{each.path}" for each in columns]},
+            details={"source": job.source.name, "columns": [short_name(f"{each.table}.{each.path}") for each in columns]},
         )
     )
     evidence = [each.evidence for each in columns]
+    job.registry.put(
+        HALTS, job.run_id, {"evidence": [describe_evidence(row) for row in evidence], "unknown": list(result.unknown)}
+    )
     request_reviews(job.registry, source=job.dataset, run_id=job.run_id, evidence=evidence, at=at)
     halted = UnclassifiedColumns(
         f"{len(columns)} columns of {job.source.name} have no decision, or evidence against the one they have.",

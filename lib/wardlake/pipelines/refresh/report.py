@@ -7,22 +7,25 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any, TypeVar
 
-from wardlake.model.errors import WardlakeError
-from wardlake.model.evidence import CanaryRecall, Finding
+from wardlake.model.errors import UnclassifiedColumns, WardlakeError
+from wardlake.model.evidence import CanaryRecall, ColumnEvidence, Finding
 from wardlake.model.plan import Outcome
 from wardlake.model.treatments import IdentifierKind
 from wardlake.pipelines.dev_refresh import PLAN
 from wardlake.pipelines.refresh.begin import REFUSALS
-from wardlake.pipelines.refresh.classify import evidence_of
+from wardlake.pipelines.refresh.classify import HALTS, evidence_of
 from wardlake.pipelines.refresh.job import RefreshJob
 from wardlake.ports.contracts import ContractResult, ExpectationResult
 from wardlake.publish.report import (
+    Attention,
     Halt,
     ReferenceRow,
     RunOutcome,
     RunReport,
+    Searched,
     StepTiming,
     TableRow,
+    Told,
     decision_rows,
     render_report_json,
 )
@@ -45,6 +48,8 @@ def write_halted_report(job: RefreshJob, run: Run | None, halted: WardlakeError)
     refused = job.registry.get(REFUSALS, job.run_id)
     if run and refused:
         outcomes.setdefault(run.halted_at, refused)
+    if isinstance(halted, UnclassifiedColumns):
+        outcomes.setdefault("classify", job.registry.get(HALTS, job.run_id) or {})
     return write_report(job, build_report(job, outcomes, run, halted))
 
 
@@ -62,6 +67,7 @@ def build_report(job: RefreshJob, outcomes: Mapping[str, Outcome], run: Run | No
     """All that is known of the run, by what its steps left."""
     said: dict[str, Mapping[str, Any]] = {step.name: outcomes.get(step.name, {}) for step in PLAN.steps}
     published, sealed, scan = said["publish"], said["seal"], said["scan"]
+    evidence = evidence_of(said["classify"])
     return RunReport(
         outcome=_outcome(job, halted),
         exit_code=halted.exit_code if halted else 0,
@@ -87,14 +93,49 @@ def build_report(job: RefreshJob, outcomes: Mapping[str, Outcome], run: Run | No
         halt=_halt(run, halted),
         decisions=decision_rows(job.classification),
         tables=_tables(said["deidentify"], sealed),
-        evidence=evidence_of(said["classify"]),
+        evidence=evidence,
+        asked=tuple(f"{row.table}.{row.path}" for row in evidence) if isinstance(halted, UnclassifiedColumns) else (),
         findings=tuple(_kinded(Finding, each) for each in [*scan.get("findings", []), *scan.get("notices", [])]),
         recalls=tuple(_kinded(CanaryRecall, each) for each in scan.get("recall", [])),
+        known_recalls=tuple(_kinded(CanaryRecall, each) for each in scan.get("known_recall", [])),
+        searched=searched(scan, evidence),
+        attention=attention(said),
         references=tuple(_reference(each) for each in said["references"].get("references", [])),
         contracts=tuple(_contracts(said[side]) for side in ("source-contracts", "output-contracts") if said[side].get("suite")),
         data_docs="contracts/source/index.html" if said["source-contracts"].get("suite") else "",
         steps=_timings(run),
     )
+
+
+def attention(said: Mapping[str, Mapping[str, Any]]) -> Attention:
+    """What the steps remarked beside their verdicts."""
+    snapshot, lost = said["snapshot"], said["deidentify"].get("became_null", {})
+    return Attention(
+        undeclared_tables=tuple(snapshot.get("undeclared_tables", ())),
+        empty_tables=tuple(snapshot.get("empty_tables", ())),
+        warnings=tuple(snapshot.get("warnings", ())),
+        unknown_decisions=tuple(said["classify"].get("unknown", ())),
+        became_null=tuple(Told(where=where, what=f"{count:,}") for where, count in sorted(lost.items())),
+        given_up=tuple(said["references"].get("given_up", ())),
+    )
+
+
+def searched(scan: Mapping[str, Any], evidence: Sequence[ColumnEvidence]) -> Searched:
+    """How far the scan looked, and where it could not."""
+    columns = scan.get("known_columns", {})
+    types = {f"{row.table}.{row.path}": row.type for row in evidence}
+    blind = {*scan.get("unscanned", ()), *(f"{row.table}.{row.path}" for row in evidence if not row.scanned)}
+    return Searched(
+        cells=scan.get("cells_scanned", 0),
+        known_values=scan.get("known_values", {}),
+        inferred=_told(columns.get("inferred", {})),
+        left_out=_told(columns.get("left_out", {})),
+        unscanned=_told({where: f"type {types.get(where, 'unknown')} cannot be looked into" for where in blind}),
+    )
+
+
+def _told(said: Mapping[str, str]) -> tuple[Told, ...]:
+    return tuple(Told(where=where, what=what) for where, what in sorted(said.items()))
 
 
 def _outcome(job: RefreshJob, halted: WardlakeError | None) -> RunOutcome:

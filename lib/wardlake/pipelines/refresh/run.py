@@ -218,6 +218,7 @@ def answer_of(run: Run, only: str) -> dict[str, Any]:
         "path": published["path"],
         "report": run.steps["report"].outcome["report"],
         "audit_sequence": published["audit_sequence"],
+        "undeclared_tables": run.steps["snapshot"].outcome.get("undeclared_tables", []),
         "tables": [{key: table[key] for key in ("name", "rows_in", "rows_out")} for table in sealed["tables"]],
     }
 

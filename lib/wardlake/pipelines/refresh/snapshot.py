@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
@@ -31,7 +32,18 @@ def snapshot(job: RefreshJob, _: Mapping[str, Outcome]) -> Outcome:
         study_retention=timedelta(days=job.retention.study_years * DAYS_A_YEAR),
     )
     job.trail.append(snapshot_event(manifest, job.actor, job.clock.now().isoformat()))
-    return {**snapshot_document(manifest), "note": f"{sum(t.hashes.row_count for t in manifest.tables):,} rows"}
+    said = remarks(manifest)
+    unread = said["undeclared_tables"]
+    note = f"{sum(t.hashes.row_count for t in manifest.tables):,} rows"
+    if unread:
+        note += f"; at the source and not declared, so not read: {', '.join(unread)}"
+    return {**snapshot_document(manifest), **said, "note": note}
+
+
+def remarks(manifest: SnapshotManifest) -> dict[str, list[str]]:
+    """What a person should know of the source: tables nobody declared, tables without rows, odd values that were kept."""
+    names = ("undeclared_tables", "empty_tables", "warnings")
+    return {name: list(json.loads(manifest.extra.get(name, "[]"))) for name in names}
 
 
 def snapshot_event(manifest: SnapshotManifest, actor: Identity, at: str) -> AuditEvent:
