@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -24,10 +25,12 @@ from wardlake.pipelines.ports_in_hand import PortsInHand
 from wardlake.pipelines.refresh.classify import gather_evidence, unclassified, undecided
 from wardlake.pipelines.refresh.job import RefreshJob
 from wardlake.settings.classification import ClassificationFile, Entry, decision_of
-from wardlake.settings.load import Settings
+from wardlake.settings.load import Settings, with_classifications_read_again
 from wardlake.settings.validation import adapter_for, validate
 from wardlake.snapshot.create import create_snapshot
 from wardlake.snapshot.retention import taking_lock
+
+DECIDING_SECONDS = 30.0  # how long a reviewer waits for another to be done
 
 
 def check_source(job: RefreshJob) -> dict[str, Any]:
@@ -100,37 +103,46 @@ def review_column(settings: Settings, ports: PortsInHand, name: str, column: Col
     Raises `ConfigurationError`, and neither records nor writes, where the classification would not hold with it.
     """
     caller = ports.identity.caller()
-    path = classification_file(settings, name)
-    require_consistent(settings, name, column, decision)
-    outcome = review(
-        ports.registry,
-        identity=caller,
-        source=name,
-        column=column,
-        decision=decision,
-        at=ports.clock.now().isoformat(),
-        record=ports.trail.append,
-    )
-    if outcome.state == DECIDED:
-        write_decision(path, column.table, column.path, decision)
+    with deciding(settings, ports, name) as current:
+        path = classification_file(current, name)
+        require_consistent(current, name, column, decision)
+        outcome = review(
+            ports.registry,
+            identity=caller,
+            source=name,
+            column=column,
+            decision=decision,
+            at=ports.clock.now().isoformat(),
+            record=ports.trail.append,
+        )
+        if outcome.state == DECIDED:
+            write_decision(path, column.table, column.path, decision)
     return {"column": str(column), "state": outcome.state, "against": list(outcome.kinds), "file": str(path)}
 
 
 def approve_column(settings: Settings, ports: PortsInHand, name: str, column: ColumnPath, code: str) -> dict[str, Any]:
     """A second person confirms a waiting review; the decision is then written."""
     caller: Identity = ports.identity.second_factor(code) if code else ports.identity.caller()
-    path = classification_file(settings, name)
-    decision = approve(
-        ports.registry,
-        identity=caller,
-        source=name,
-        column=column,
-        at=ports.clock.now().isoformat(),
-        record=ports.trail.append,
-        check=lambda waiting: require_consistent(settings, name, column, waiting),
-    )
-    write_decision(path, column.table, column.path, decision)
+    with deciding(settings, ports, name) as current:
+        path = classification_file(current, name)
+        decision = approve(
+            ports.registry,
+            identity=caller,
+            source=name,
+            column=column,
+            at=ports.clock.now().isoformat(),
+            record=ports.trail.append,
+            check=lambda waiting: require_consistent(current, name, column, waiting),
+        )
+        write_decision(path, column.table, column.path, decision)
     return {"column": str(column), "state": APPROVED, "file": str(path)}
+
+
+@contextmanager
+def deciding(settings: Settings, ports: PortsInHand, name: str) -> Iterator[Settings]:
+    """The decisions as they are now, nobody else writing to them: what two people decide at once is held together."""
+    with ports.registry.lock(f"classification/{name}", wait_seconds=DECIDING_SECONDS):
+        yield with_classifications_read_again(settings)
 
 
 def require_consistent(settings: Settings, name: str, column: ColumnPath, decision: Decision) -> None:

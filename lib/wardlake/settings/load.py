@@ -143,6 +143,14 @@ def load_settings(conf: Path, environment: str, *, today: date) -> Settings:
     )
 
 
+def with_classifications_read_again(settings: Settings) -> Settings:
+    """The settings with the decisions as their files have them now; raises `ConfigurationError` with every mistake."""
+    files, mistakes = read_folder(settings.conf, "classification", ClassificationFile)
+    if mistakes:
+        raise ConfigurationError(mistakes)
+    return replace(settings, classifications=files)
+
+
 def load_environment(conf: Path, name: str) -> tuple[Environment, Path]:
     """One environment and the folder that its relative paths start from, whatever the rest of `conf/` says.
 

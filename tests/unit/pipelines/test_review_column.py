@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import pwd
+from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -118,6 +119,32 @@ def test_safe_against_evidence_is_written_once_a_second_person_agrees(clinic: Cl
     assert text_of(clinic) == before
     approve_column(settings_of(clinic), as_second_person(clinic), "clinic", COLUMN, "")
     assert "reason_code:\n      safe: true\n      kind: unique_code\n      reason: three codes\n" in text_of(clinic)
+
+
+def test_two_reviewers_at_once_lose_nothing(clinic: Clinic) -> None:
+    columns = ["patients.sex", "visits.reason_code", "patients.ssn", "visits.id"]
+    settings = settings_of(clinic)  # all of them read the file before any of them wrote
+
+    def blocked(column: str) -> dict[str, Any]:
+        return review_column(settings, clinic.wiring(), "clinic", parse_column(column), parse_decision("blocked", {}, "", column))
+
+    with ThreadPoolExecutor(len(columns)) as people:
+        assert {done["state"] for done in people.map(blocked, columns)} == {DECIDED}
+    tables = settings_of(clinic).classification("clinic").tables
+    decided = {f"{table}.{path}" for table, paths in tables.items() for path, decision in paths.items() if decision.reason}
+    assert decided == set(columns)
+
+
+def test_a_decision_is_held_against_what_another_wrote_meanwhile(clinic: Clinic) -> None:
+    settings, wiring = settings_of(clinic), clinic.wiring()
+    clinic.write(
+        "classification/clinic.yaml", text_of(clinic).replace("domain: patient}, kind: mrn", "domain: person}, kind: mrn")
+    )
+    before = text_of(clinic)
+    as_it_was = parse_decision("sensitive", {"rule": "token", "domain": "patient"}, "mrn", "as asked")
+    with pytest.raises(ConfigurationError, match="both ends must have the same decision"):
+        review_column(settings, wiring, "clinic", parse_column("visits.patient_id"), as_it_was)
+    assert (text_of(clinic), reviews_recorded(clinic)) == (before, 0)
 
 
 def test_the_reviewer_cannot_be_the_second_person(clinic: Clinic) -> None:
