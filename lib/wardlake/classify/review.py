@@ -44,9 +44,21 @@ def request_review(registry: Registry, *, source: str, run_id: str, evidence: Co
     registry.put(REQUESTS, _key(source, evidence.table, evidence.path), document)
 
 
-def open_requests(registry: Registry, source: str) -> list[Mapping[str, Any]]:
-    """Requests of a source that nobody has answered, in column order."""
-    return [document for _, document in registry.find(REQUESTS, f"{source}/")]
+def open_requests(registry: Registry, source: str = "") -> list[Mapping[str, Any]]:
+    """Requests of a source, or of all, that nobody has answered, in column order."""
+    return [document for _, document in registry.find(REQUESTS, f"{source}/" if source else "")]
+
+
+def waiting_reviews(registry: Registry, source: str = "") -> list[Mapping[str, Any]]:
+    """Reviews of a source, or of all, that wait for a second person; a later review of the same column replaces an earlier."""
+    newest: dict[tuple[str, str, str], Mapping[str, Any]] = {}
+    for document in sorted((each for _, each in registry.find(REVIEWS, f"{source}/" if source else "")), key=_time_of):
+        newest[(document["source"], document["table"], document["path"])] = document
+    return [document for document in newest.values() if document["state"] == WAITING]
+
+
+def _time_of(document: Mapping[str, Any]) -> str:
+    return str(document["at"])
 
 
 def review(

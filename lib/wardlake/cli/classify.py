@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from wardlake.cli.context import opened
+from wardlake.cli.context import opened, opened_environment
 from wardlake.cli.frame import Options, answer, command_flags, report_error
 from wardlake.model.errors import ConfigurationError, UnclassifiedColumns
 
@@ -69,6 +69,49 @@ def approve(options: Options, source: str, column: str, code: str) -> None:
     with opened(options) as context:
         done = approve_column(context.settings, context.wiring, source, parse_column(column), code)
         answer(options, done, _words(done))
+
+
+REQUESTS = """Which columns wait for a person: evidence in rates and masked shapes, who decided, what to do next.
+
+\b
+  wardlake classify requests                     # of every source
+  wardlake classify requests --source synthea --json
+"""
+
+
+@classify.command(help=REQUESTS)
+@click.option("--source", default="", help="A file under conf/classification/; by default all.")
+@command_flags
+def requests(options: Options, source: str) -> None:
+    from wardlake.pipelines.review_requests import describe_requests, list_requests
+
+    with opened_environment(options) as wiring:
+        found = list_requests(wiring, source)
+        answer(options, found, describe_requests(found))
+
+
+KEYS = """Propose foreign keys that nobody declared, from the values of the newest snapshot; never assumed.
+
+Prints YAML to review and add to conf/sources/SOURCE.yaml.
+
+\b
+  wardlake snapshot create --source synthea && wardlake classify keys --source synthea
+"""
+
+
+@classify.command(help=KEYS)
+@click.option("--source", required=True, help="A name under conf/sources/.")
+@command_flags
+def keys(options: Options, source: str) -> None:
+    from wardlake.pipelines.classification import new_check_id
+    from wardlake.pipelines.key_proposals import describe_keys, propose_keys
+    from wardlake.pipelines.refresh.run import job_outside_a_run
+
+    with opened(options) as context:
+        name = new_check_id(context.wiring, "keys")
+        job = job_outside_a_run(context.settings, context.wiring, source=source, classification="", run_id=name)
+        found = propose_keys(job)
+        answer(options, found, describe_keys(found))
 
 
 def parse_rule(text: str) -> dict[str, Any]:
