@@ -30,6 +30,7 @@ from wardlake.ports.objects import Lock, ObjectExists, ObjectMissing, Objects, S
 Result = TypeVar("Result")
 ATTEMPTS = 200
 _VERIFY = "wardlake audit verify"
+_AGAIN = "wardlake doctor, then give the same command again"
 
 
 class AuditTrail:
@@ -61,9 +62,9 @@ class AuditTrail:
                     return record
                 time.sleep(random.uniform(0, 0.005 * min(attempt + 1, 20)))  # noqa: S311  # only spreads writers
         except StoreUnavailable as error:
-            raise AuditUnavailable(f"The audit archive does not take the record: {error}.") from None
+            raise AuditUnavailable(f"The audit archive does not take the record: {error}.", next_step=_AGAIN) from None
         except SinkUnavailable as error:
-            raise AuditUnavailable(f"The audit table does not take the record: {error}.") from None
+            raise AuditUnavailable(f"The audit table does not take the record: {error}.", next_step=_AGAIN) from None
         except SinkConflict:
             raise AuditUnavailable("The audit's two sinks disagree.", next_step=_VERIFY) from None
         raise AuditUnavailable("Too many writers at once.", next_step="Run again.")
