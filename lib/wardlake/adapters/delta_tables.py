@@ -2,24 +2,24 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
-from urllib.parse import unquote, urlparse
+from urllib.parse import unquote
 
 from py4j.protocol import Py4JError  # type: ignore[import-untyped]
 from pyspark.errors import PySparkException
 from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql.types import StructType
 
+from wardlake.adapters.delta_log import SHORT_LOG, LogState, absolute_path, commit_names, is_literal, replay_log
 from wardlake.adapters.folders import Folders, folders_for
+from wardlake.adapters.java_classes import java_class
 from wardlake.model.errors import StorageUnavailable, WardlakeError
 from wardlake.ports.tables import DataFile
 from wardlake.runs.storage_failures import storage_failure
-
-_SHORT_LOG = 8  # commits
 
 
 class DeltaTables:
@@ -34,12 +34,15 @@ class DeltaTables:
 
     def exists(self, path: str) -> bool:
         with _explained("read", path):
-            return int(self._log(path).update(False, self._none(), self._none()).version()) >= 0
+            return bool(self._commits(path))
 
     def read(self, path: str, version: int | None = None) -> DataFrame:
         self._required(path)
         reader = self._spark.read.format("delta")
         with _explained("read", path):
+            state = self._replay(path, version)
+            if state is not None and state.plain and is_literal(path):
+                return self._read_files(path, state)
             return (reader if version is None else reader.option("versionAsOf", version)).load(path)
 
     def replace(self, path: str, rows: DataFrame, *, properties: Mapping[str, str] | None = None) -> int:
@@ -57,16 +60,17 @@ class DeltaTables:
     def current_version(self, path: str) -> int:
         self._required(path)
         with _explained("read", path):
-            return int(self._log(path).update(False, self._none(), self._none()).version())
+            return max(self._commits(path))
 
     def data_files(self, path: str, version: int | None = None) -> list[DataFile]:
         """What the Delta log lists as live at that version, in path order."""
         self._required(path)
         with _explained("read", path):
-            live = self._replay(path, version)
+            state = self._replay(path, version)
+            live = None if state is None else state.files
             if live is None:
                 live = {row["path"]: row["size"] for row in self._live_files(path, version).select("path", "size").collect()}
-        return sorted((DataFile(path=_absolute(path, name), size=size) for name, size in live.items()), key=lambda f: f.path)
+        return sorted((DataFile(path=absolute_path(path, name), size=size) for name, size in live.items()), key=lambda f: f.path)
 
     def vacuum(self, path: str, *, keep_versions: tuple[int, ...] = ()) -> None:
         """Remove files that neither the current version nor one of `keep_versions` needs."""
@@ -123,14 +127,14 @@ class DeltaTables:
         return folders_for(self._spark, path)
 
     def _log(self, path: str) -> Any:
-        return self._jvm.org.apache.spark.sql.delta.DeltaLog.forTable(self._spark._jsparkSession, path)
+        return self._delta_log.forTable(self._spark._jsparkSession, path)
 
     @property
-    def _jvm(self) -> Any:
-        return self._spark._jvm
+    def _delta_log(self) -> Any:
+        return java_class(self._spark, "org.apache.spark.sql.delta.DeltaLog")
 
     def _none(self) -> Any:
-        return self._jvm.scala.Option.empty()
+        return java_class(self._spark, "scala.Option").empty()
 
     def _required(self, path: str) -> None:
         if not self.exists(path):
@@ -144,13 +148,24 @@ class DeltaTables:
             snapshot = log.getSnapshotAt(version, self._none(), self._none(), False)
         return DataFrame(snapshot.allFiles().toDF(), self._spark)
 
-    def _replay(self, path: str, version: int | None) -> dict[str, int] | None:
-        """Live files by replaying a short log here, which spares a Spark job; None for a log that is long or was tidied."""
-        last = self.current_version(path) if version is None else version
-        names = [f"{number:020d}.json" for number in range(last + 1)]
-        if last >= _SHORT_LOG or not set(names) <= set(self.folders(path).children(f"{path}/_delta_log")):
+    def _commits(self, path: str) -> dict[int, str]:
+        """The names of the table's commits that the log still holds, by version; none where there is no table."""
+        return commit_names(self.folders(path).children(f"{path}/_delta_log"))
+
+    def _replay(self, path: str, version: int | None) -> LogState | None:
+        """The table at a version by replaying a short log here; None for a log that is long or was tidied."""
+        commits = self._commits(path)
+        last = max(commits) if version is None else version
+        if last >= SHORT_LOG or any(number not in commits for number in range(last + 1)):
             return None
-        return replay_log(self.folders(path).read(f"{path}/_delta_log/{name}") for name in names)
+        return replay_log(self.folders(path).read(f"{path}/_delta_log/{commits[number]}") for number in range(last + 1))
+
+    def _read_files(self, path: str, state: LogState) -> DataFrame:
+        """A plain table from its live files."""
+        schema = StructType.fromJson(dict(state.schema))
+        files = sorted(absolute_path(path, name) for name in state.files)
+        reader = self._spark.read.schema(schema)
+        return reader.parquet(*files) if files else self._spark.createDataFrame([], schema)
 
     def _needed(self, path: str, versions: set[int]) -> set[str]:
         """Relative names of the files that these versions need, deletion vectors included."""
@@ -176,26 +191,7 @@ class DeltaTables:
     def _forget(self, path: str) -> None:
         """Drop cached logs: a folder that was moved or deleted may come back as another table."""
         with _explained("forget", path):
-            self._jvm.org.apache.spark.sql.delta.DeltaLog.clearCache()
-
-
-def replay_log(commits: Iterable[bytes]) -> dict[str, int]:
-    """Path and size of each file that is live after these commits, which begin with the table's first."""
-    live: dict[str, int] = {}
-    for commit in commits:
-        actions = [json.loads(line) for line in commit.splitlines() if line.strip()]
-        for removed in (action["remove"] for action in actions if "remove" in action):
-            live.pop(removed["path"], None)
-        live |= {action["add"]["path"]: action["add"]["size"] for action in actions if "add" in action}
-    return live
-
-
-def _absolute(table: str, logged: str) -> str:
-    """A file's path from what the log holds: URL-encoded, relative to the table or (in clones) absolute."""
-    name = unquote(logged)
-    if urlparse(logged).scheme or logged.startswith("/"):
-        return name.removeprefix("file://") if name.startswith("file:///") else name
-    return f"{table.rstrip('/')}/{name}"
+            self._delta_log.clearCache()
 
 
 def _described_file(name: str) -> str:

@@ -11,6 +11,8 @@ from typing import Any, Protocol
 
 from pyspark.sql import SparkSession
 
+from wardlake.adapters.java_classes import java_class
+
 _PARALLEL = 8
 
 
@@ -42,7 +44,7 @@ class Folders(Protocol):
 
 def folders_for(spark: SparkSession, path: str) -> Folders:
     """The implementation for the file system that `path` lies on."""
-    hadoop_path = spark._jvm.org.apache.hadoop.fs.Path(path)  # type: ignore[union-attr]
+    hadoop_path = java_class(spark, "org.apache.hadoop.fs.Path")(path)
     system = hadoop_path.getFileSystem(spark._jsc.hadoopConfiguration())
     return LocalFolders() if system.getScheme() == "file" else HadoopFolders(spark)
 
@@ -110,7 +112,7 @@ class HadoopFolders:
     """Any other file system. Without one-step renames, a move is a copy, a marker that it is whole, and a removal."""
 
     def __init__(self, spark: SparkSession) -> None:
-        self._jvm: Any = spark._jvm
+        self._spark = spark
         self._conf = spark._jsc.hadoopConfiguration()
 
     def children(self, path: str) -> list[str]:
@@ -171,7 +173,7 @@ class HadoopFolders:
         home, goal = self._system(source), self._system(target)
 
         def copy_one(name: str) -> None:
-            self._jvm.org.apache.hadoop.fs.FileUtil.copy(
+            java_class(self._spark, "org.apache.hadoop.fs.FileUtil").copy(
                 home, self._path(f"{source}/{name}"), goal, self._path(f"{target}/{name}"), False, True, self._conf
             )
 
@@ -199,7 +201,7 @@ class HadoopFolders:
         return self._path(path).getFileSystem(self._conf)
 
     def _path(self, path: str) -> Any:
-        return self._jvm.org.apache.hadoop.fs.Path(path)
+        return java_class(self._spark, "org.apache.hadoop.fs.Path")(path)
 
 
 def _local(path: str) -> Path:

@@ -16,9 +16,9 @@ def one_row(spark: SparkSession, schema: StructType, values: Sequence[Any]) -> D
     made in the JVM and enters as an RDD, of which plans show the column names only. Needs a classic session, as all work
     with keys does.
     """
-    jvm: Any = spark._jvm
+    jvm: Any = spark._jvm  # its classes by their whole names: part by part, each package would be searched for in every jar
     session = spark._jsparkSession
-    rows = jvm.java.util.ArrayList()
+    rows = getattr(jvm, "java.util.ArrayList")()
     rows.add(_row(spark, values))
     rdd = spark.sparkContext._jsc.parallelize(rows, 1)
     return DataFrame(session.createDataFrame(rdd, session.parseDataType(schema.json())), spark)
@@ -27,7 +27,7 @@ def one_row(spark: SparkSession, schema: StructType, values: Sequence[Any]) -> D
 def _row(spark: SparkSession, values: Sequence[Any]) -> Any:
     jvm: Any = spark._jvm
     gateway: Any = spark.sparkContext._gateway
-    cells = gateway.new_array(jvm.java.lang.Object, len(values))
+    cells = gateway.new_array(getattr(jvm, "java.lang.Object"), len(values))
     for position, value in enumerate(values):
         cells[position] = _row(spark, value) if isinstance(value, list | tuple) else value
-    return jvm.org.apache.spark.sql.RowFactory.create(cells)
+    return getattr(jvm, "org.apache.spark.sql.RowFactory").create(cells)
