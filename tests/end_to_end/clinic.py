@@ -163,8 +163,10 @@ class Clinic:
         return run_refresh(settings, self.wiring(), progress=self.progress, told=lambda _: None, **{**asked, **options})
 
 
-def make_clinic(folder: Path, spark: SparkSession | None = None, **options: Any) -> Clinic:
-    """The clinic as it is when all is well, with its keys made."""
+def make_clinic(
+    folder: Path, spark: SparkSession | None = None, *, environments: Mapping[str, str] | None = None, **options: Any
+) -> Clinic:
+    """The clinic as it is when all is well, with its keys made where they are in a file; `environments` adds some by name."""
     clinic = Clinic(folder=folder, spark=spark, **options)
     for part in ("detection", "disclosure", "surrogates"):
         shutil.copytree(ROOT / "conf" / part, folder / "conf" / part)
@@ -173,6 +175,8 @@ def make_clinic(folder: Path, spark: SparkSession | None = None, **options: Any)
     clinic.write(
         "environments/embedded.yaml", text.replace("driver_memory: 2g", f"driver_memory: 1g\n  jars: {ROOT}/.tools/jars")
     )
+    for name, text in (environments or {}).items():
+        clinic.write(f"environments/{name}.yaml", text)
     clinic.write("sources/clinic.yaml", SOURCE)
     clinic.write("classification/clinic.yaml", CLASSIFICATION)
     clinic.table("patients", patients())

@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 from tests.servers.postgres import Database, PostgresServer
-from tests.servers.processes import LOOPBACK, ROOT, ServerFailed, ServerProcess, data_folder, free_port, remove_folder
+from tests.servers.processes import LOOPBACK, ROOT, ServerFailed, ServerProcess, data_folder, free_port, running
 
 PROGRAM = ROOT / ".venv-airflow" / "bin" / "airflow"
 ENDED = ("success", "failed")
@@ -175,7 +175,5 @@ def airflow_server(postgres_server: PostgresServer, step_program: Path) -> Itera
         "WARDLAKE_RETRIES": "3",
         "WARDLAKE_RETRY_SECONDS": "2",
     }
-    server = start_airflow(postgres_server.fresh_database("airflow"), environment)
-    yield server
-    server.stop()
-    remove_folder(server.folder)
+    with running(lambda: start_airflow(postgres_server.fresh_database("airflow"), environment)) as server:
+        yield server

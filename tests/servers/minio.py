@@ -20,7 +20,7 @@ from tests.servers.processes import (
     ServerProcess,
     data_folder,
     free_port,
-    remove_folder,
+    running,
 )
 
 PROGRAM = ROOT / ".tools" / "bin" / "minio"
@@ -144,16 +144,12 @@ def _healthy(port: int) -> bool:
 @pytest.fixture(scope="session")
 def minio_server() -> Iterator[MinioServer]:
     """One MinIO for the run. Do not stop it: take `own_minio` for that."""
-    server = start_minio()
-    yield server
-    server.stop()
-    remove_folder(server.folder)
+    with running(start_minio) as server:
+        yield server
 
 
 @pytest.fixture
 def own_minio() -> Iterator[MinioServer]:
     """A server that one test may stop."""
-    server = start_minio()
-    yield server
-    server.stop()
-    remove_folder(server.folder)
+    with running(start_minio) as server:
+        yield server

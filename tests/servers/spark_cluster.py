@@ -6,7 +6,6 @@ import json
 import os
 import secrets
 import sys
-import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -14,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.servers.processes import LOOPBACK, ServerProcess, data_folder, free_port, remove_folder
+from tests.servers.processes import LOOPBACK, ServerProcess, data_folder, free_port, running
 
 NETWORK = {
     "spark.authenticate": "true",
@@ -44,7 +43,7 @@ class SparkCluster:
     def alive_workers(self) -> int:
         try:
             return int(self.state()["aliveworkers"])
-        except (urllib.error.URLError, OSError):
+        except (OSError, ValueError):  # not there yet, or its pages are and its answers in JSON are not
             return 0
 
     def conf(self) -> dict[str, str]:
@@ -109,14 +108,12 @@ def _start(cluster: SparkCluster, name: str, program: str, *arguments: str, work
 def _master_answers(cluster: SparkCluster) -> bool:
     try:
         return cluster.state()["status"] == "ALIVE"
-    except (urllib.error.URLError, OSError):
+    except (OSError, ValueError):
         return False
 
 
 @pytest.fixture(scope="session")
 def spark_cluster() -> Iterator[SparkCluster]:
     """One cluster for the run. Jobs reach it as their own processes: this one's session is local."""
-    cluster = start_spark_cluster()
-    yield cluster
-    cluster.stop()
-    remove_folder(cluster.folder)
+    with running(start_spark_cluster) as cluster:
+        yield cluster
