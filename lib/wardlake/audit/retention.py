@@ -59,9 +59,9 @@ def count_expired(objects: Objects, clock: Clock) -> int:
     return _guarded(lambda: len(_split(objects, clock)[0]))
 
 
-def held_records(objects: Objects) -> list[AuditRecord]:
-    """Every record under a legal hold, oldest first."""
-    return _guarded(lambda: [record for record in read_records(objects) if objects.info(archive_key(record.sequence)).hold])
+def held_records(objects: Objects, records: Sequence[AuditRecord]) -> list[AuditRecord]:
+    """Those of these records that are under a legal hold."""
+    return _guarded(lambda: [record for record in records if objects.info(archive_key(record.sequence)).hold])
 
 
 def _delete(objects: Objects, records: Sequence[AuditRecord]) -> int:

@@ -121,6 +121,7 @@ def approve(
     record(_event(AuditKind.CLASSIFICATION_APPROVED, identity, outcome, at))
     if not registry.replace(REVIEWS, key, waiting, confirmed):
         raise ContractBroken("The review changed meanwhile.", which=[str(column)], next_step="look at it again")
+    registry.delete(REQUESTS, _key(source, column.table, column.path))  # a run that halted meanwhile asked again
     return decision
 
 
@@ -254,6 +255,11 @@ def _review_key(outcome: Review) -> str:
 
 
 def request_reviews(registry: Registry, *, source: str, run_id: str, evidence: Iterable[ColumnEvidence], at: str) -> None:
-    """One request per column that the gate stopped at."""
-    for row in evidence:
+    """One request per column that the gate stopped at; those of columns that it no longer stops at are withdrawn."""
+    rows = list(evidence)
+    stopped = {_key(source, row.table, row.path) for row in rows}
+    for key, _ in registry.find(REQUESTS, f"{source}/"):
+        if key not in stopped:
+            registry.delete(REQUESTS, key)
+    for row in rows:
         request_review(registry, source=source, run_id=run_id, evidence=row, at=at)

@@ -2,57 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from enum import StrEnum
 
-from wardlake.audit.archive import read_records
-from wardlake.audit.retention import count_expired, held_records
-from wardlake.model.audit import AuditKind
+from wardlake.audit.retention import count_expired
 from wardlake.model.sources import RetentionClass
 from wardlake.model.zones import Zone
 from wardlake.pipelines.ports_in_hand import PortsInHand
+from wardlake.pipelines.standing import Lying, Removal, Standing, What, find_standing, kept_in_zone, look
 from wardlake.publish.archive import Copy, archived_copies, expired_copies, partial_copies
-from wardlake.publish.pointer import Pointer, read_pointer
-from wardlake.runs.engine import RUNS
-from wardlake.runs.states import Run, RunState, from_document
+from wardlake.publish.pointer import read_pointer
+from wardlake.runs.states import Run
 from wardlake.settings.environment import Retention
 from wardlake.snapshot.archive import is_archived
 from wardlake.snapshot.manifest import list_manifests
 from wardlake.snapshot.retention import find_leftovers
-
-QUARANTINE = "quarantine"
-
-
-class What(StrEnum):
-    """What can be past its time, in the order in which it is removed."""
-
-    RUN = "run"
-    SNAPSHOT = "snapshot"
-    RAW_LEFTOVER = "raw-leftover"
-    RAW_FILES = "raw-files"
-    STAGING = "staging"
-    QUARANTINED = "quarantined-dataset"
-    DATASET = "dataset"
-    ARCHIVED = "archived-dataset"
-    KNOWN_VALUES = "known-values"
-    AUDIT = "audit-records"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Removal:
-    """One thing that is over. `of` is its source or dataset, empty where it has none; `name` is a run, dataset or table."""
-
-    what: What
-    zone: Zone
-    name: str
-    because: str
-    of: str = ""
-
-    @property
-    def full_name(self) -> str:
-        return f"{self.of}/{self.name}" if self.of else self.name
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,40 +26,6 @@ class Expired:
 
     removals: tuple[Removal, ...]
     held: tuple[Removal, ...]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Lying:
-    """What lies in the lake by name, listed before the registry is asked: a run stands in the registry before it writes."""
-
-    sources: tuple[str, ...]
-    staging: tuple[str, ...]
-    quarantined: tuple[str, ...]
-    known_values: tuple[str, ...]
-    datasets: Mapping[str, tuple[str, ...]]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Standing:
-    """What stays whatever its age. `given_up` are unfinished runs that are over; `sealed` datasets of those that can go on."""
-
-    live: frozenset[str]
-    given_up: tuple[Run, ...]
-    sealed: frozenset[str]
-    held_runs: frozenset[str]
-    held_datasets: frozenset[str]
-
-    def holds(self, removal: Removal) -> bool:
-        """Whether a legal hold on its run or dataset keeps it."""
-        names = {removal.name, *removal.name.split("/")}
-        return bool(names & (self.held_runs | self.held_datasets))
-
-
-def known_sources(ports: PortsInHand) -> list[str]:
-    """Every source that has something in the lake or in the registry, also one that the configuration no longer names."""
-    of_runs = (str(document["source"]) for _, document in ports.registry.find(RUNS))
-    raw, snapshots = ports.layout.zone(Zone.RAW), ports.layout.snapshots("").rstrip("/")
-    return sorted({*of_runs, *ports.tables.list_folder(raw), *ports.tables.list_folder(snapshots)})
 
 
 def find_expired(
@@ -111,55 +42,13 @@ def find_expired(
         *(_given_up(run) for run in standing.given_up),
         *(each for source in lying.sources for each in _raw(ports, retention, source, standing, now, at_work)),
         *(_staged(run) for run in lying.staging if run not in standing.live),
-        *_quarantined(ports, lying, now - timedelta(days=retention.quarantine_days)),
+        *_quarantined(lying, standing, now - timedelta(days=retention.quarantine_days)),
         *_published(ports, lying, standing, retention.published_versions),
         *_archived(ports, lying, standing, retention.published_versions, now),
     ]
     found += [*_known_values(ports, lying, standing, found), *_audit(ports)]
     held = tuple(removal for removal in found if standing.holds(removal))
     return Expired(removals=tuple(removal for removal in found if removal not in held), held=held)
-
-
-def look(ports: PortsInHand, sources: Collection[str]) -> Lying:
-    """What lies in the zones."""
-    tables, layout = ports.tables, ports.layout
-    staging = tables.list_folder(layout.zone(Zone.STAGING))
-    names = tables.list_folder(layout.zone(Zone.DEV))
-    datasets = {name: tuple(tables.list_folder(layout.dataset(Zone.DEV, name, "").rstrip("/"))) for name in names}
-    return Lying(
-        sources=tuple(sources),
-        staging=tuple(name for name in staging if name != QUARANTINE),
-        quarantined=tuple(tables.list_folder(layout.quarantined_dataset("").rstrip("/"))),
-        known_values=tuple(tables.list_folder(layout.known_values("").rstrip("/"))),
-        datasets={name: below for name, below in datasets.items() if below},
-    )
-
-
-def find_standing(ports: PortsInHand, begun_before: datetime) -> Standing:
-    """Runs that can go on, those that nobody went on with for as long as a snapshot is kept, and legal holds."""
-    records = held_records(ports.audit_objects)
-    held_runs = frozenset(record.event.run_id for record in records) - {""}
-    unfinished = [run for run in map(from_document, _documents(ports)) if run.state in (RunState.RUNNING, RunState.HALTED)]
-    given_up = tuple(
-        run for run in unfinished if datetime.fromisoformat(run.started_at) <= begun_before and run.run_id not in held_runs
-    )
-    live = [run for run in unfinished if run not in given_up]
-    return Standing(
-        live=frozenset(run.run_id for run in live),
-        given_up=given_up,
-        sealed=frozenset(str(run.steps["seal"].outcome["dataset_id"]) for run in live if "seal" in run.steps),
-        held_runs=held_runs,
-        held_datasets=frozenset(record.event.dataset_id for record in records) - {""},
-    )
-
-
-def kept_in_zone(pointer: Pointer | None, versions: int) -> frozenset[str]:
-    """The dataset that readers see, and the older ones that the environment keeps for whoever opened them."""
-    return frozenset({pointer.dataset_id, *pointer.previous[: max(versions - 1, 0)]}) if pointer else frozenset()
-
-
-def _documents(ports: PortsInHand) -> list[Mapping[str, object]]:
-    return [document for _, document in ports.registry.find(RUNS)]
 
 
 def _given_up(run: Run) -> Removal:
@@ -207,15 +96,10 @@ def _staged(run: str) -> Removal:
     return Removal(what=What.STAGING, zone=Zone.STAGING, name=run, because="no run goes on with it")
 
 
-def _quarantined(ports: PortsInHand, lying: Lying, before: datetime) -> Iterator[Removal]:
+def _quarantined(lying: Lying, standing: Standing, before: datetime) -> Iterator[Removal]:
     """Refused datasets. One whose record is not found is left alone: nobody can say how old it is."""
-    refused = {
-        record.event.run_id: datetime.fromisoformat(record.event.at)
-        for record in (read_records(ports.audit_objects) if lying.quarantined else ())
-        if record.event.kind is AuditKind.DATASET_QUARANTINED
-    }
     for run in lying.quarantined:
-        if run in refused and refused[run] <= before:
+        if run in standing.refused and standing.refused[run] <= before:
             yield Removal(what=What.QUARANTINED, zone=Zone.STAGING, name=run, because="its time in quarantine is over")
 
 
@@ -233,7 +117,12 @@ def _archived(ports: PortsInHand, lying: Lying, standing: Standing, versions: in
     seen: set[str] = set()
     for name in lying.datasets:
         seen |= kept_in_zone(read_pointer(ports.tables, ports.layout, Zone.DEV, name), versions)
-    over = [(copy, "its retention is over") for copy in expired_copies(ports.objects, now) if copy.dataset_id not in seen]
+    expired = set(expired_copies(ports.objects, now))
+    whole = [
+        copy for copy in archived_copies(ports.objects) if copy.run_id in standing.unpublished or copy.dataset_id not in seen
+    ]
+    over = [(copy, "its retention is over") for copy in whole if copy in expired]
+    over += [(copy, "its run published nothing") for copy in whole if copy not in expired and copy.run_id in standing.unpublished]
     over += [(copy, "it was never whole") for copy in partial_copies(ports.objects)]
     for copy, because in over:
         if copy.run_id not in standing.live and not _is_locked(ports, copy):

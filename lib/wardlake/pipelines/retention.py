@@ -10,13 +10,13 @@ from typing import Any
 from wardlake.audit.retention import remove_expired
 from wardlake.audit.trail import with_record
 from wardlake.model.audit import AuditEvent, AuditKind, AuditRecord
-from wardlake.model.errors import RunLocked
+from wardlake.model.errors import NotAllowed, RunLocked
 from wardlake.model.identity import Identity, Role
 from wardlake.model.zones import LakeLayout, Zone
 from wardlake.pipelines.dev_refresh import PLAN
-from wardlake.pipelines.expired import Removal, What, find_expired, known_sources
+from wardlake.pipelines.expired import find_expired
 from wardlake.pipelines.ports_in_hand import PortsInHand
-from wardlake.pipelines.refresh.begin import require_role
+from wardlake.pipelines.standing import Removal, What, known_sources
 from wardlake.publish.archive import Copy, erase_archived_copy
 from wardlake.publish.pointer import read_pointer, write_pointer
 from wardlake.publish.staging import MANIFEST
@@ -30,26 +30,34 @@ LOCK = "retention"
 
 
 def apply_retention(ports: PortsInHand, retention: Retention, *, dry_run: bool) -> dict[str, Any]:
-    """Remove what is over, recorded first; a dry run only says what that is.
+    """Remove what is over, recorded first; a dry run only says what that is. Audit records are left to compliance.
 
     No refresh of any source runs meanwhile: raises `RunLocked` where one does. Raises `AuditUnavailable` where the record cannot
     be written, and then removes nothing. A killed application is finished by the next.
     """
     actor = ports.identity.caller()
-    require_role(actor, Role.PIPELINE, "Applying retention")
+    if not actor.roles & {Role.PIPELINE, Role.COMPLIANCE}:
+        raise NotAllowed("Applying retention takes the role pipeline, or compliance for the audit.", which=[actor.subject])
     with every_source_locked(ports) as sources:
         expired = find_expired(ports, retention, sources, lambda source, run: at_work(ports, source, run))
+        mine = [removal for removal in expired.removals if role_for(removal) in actor.roles]
         sequence = 0
-        if expired.removals and not dry_run:
-            event = retention_event(expired.removals, actor, ports.clock.now().isoformat())
-            record = with_record(ports.trail, event, lambda written: remove(ports, expired.removals, written))
+        if mine and not dry_run:
+            event = retention_event(mine, actor, ports.clock.now().isoformat())
+            record = with_record(ports.trail, event, lambda written: remove(ports, mine, written))
             sequence = record.sequence
     return {
         "applied": not dry_run,
-        "over": [document(removal) for removal in expired.removals],
+        "over": [document(removal) for removal in mine],
         "held": [document(removal) for removal in expired.held],
+        "left": [document(removal) for removal in expired.removals if removal not in mine],
         "audit_sequence": sequence or None,
     }
+
+
+def role_for(removal: Removal) -> Role:
+    """Who may remove it: the pipeline its own, and no audit record."""
+    return Role.COMPLIANCE if removal.what is What.AUDIT else Role.PIPELINE
 
 
 @contextmanager
@@ -164,10 +172,12 @@ def document(removal: Removal) -> dict[str, str]:
 
 def describe(done: Mapping[str, Any]) -> str:
     """What the command says to people."""
-    if not done["over"] and not done["held"]:
+    if not done["over"] and not done["held"] and not done["left"]:
         return "nothing is past its time"
     verb = "removed" if done["applied"] else "would remove"
-    lines = [f"{verb}  {_line(each)}" for each in done["over"]] + [f"held: stays  {_line(each)}" for each in done["held"]]
+    lines = [f"{verb}  {_line(each)}" for each in done["over"]]
+    lines += [f"held: stays  {_line(each)}" for each in done["held"]]
+    lines += [f"left to another role  {_line(each)}" for each in done["left"]]
     return "\n".join(lines)
 
 

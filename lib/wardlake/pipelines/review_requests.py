@@ -13,15 +13,25 @@ _REVIEW = "--as safe|sensitive|blocked --reason TEXT"
 
 
 def list_requests(ports: PortsInHand, source: str = "") -> dict[str, Any]:
-    """Every column that waits for a decision or for a second person, of one classification or of all; rates and shapes only."""
-    asked = [_open(document) for document in open_requests(ports.registry, source)]
+    """Every column that waits for a decision or for a second person, of one classification or of all; rates and shapes only.
+
+    A run that halts while a review waits asks again: that is listed where it has evidence that the reviewer did not see.
+    """
     waiting = [_waiting(document) for document in waiting_reviews(ports.registry, source)]
+    seen = {(each["source"], each["column"]): set(each["evidence"]["against_safe"]) for each in waiting}
+    asked = [each for each in map(_open, open_requests(ports.registry, source)) if not _is_seen(each, seen)]
     return {"requests": sorted([*asked, *waiting], key=lambda each: (each["source"], each["column"]))}
 
 
 def describe_requests(found: Mapping[str, Any]) -> str:
     """What the command says to people."""
     return "\n".join(line for each in found["requests"] for line in _lines(each)) or "no column waits for a decision"
+
+
+def _is_seen(asked: Mapping[str, Any], seen: Mapping[tuple[str, str], set[str]]) -> bool:
+    """Whether a waiting review knew all that speaks against the column."""
+    known = seen.get((asked["source"], asked["column"]))
+    return known is not None and set(asked["evidence"]["against_safe"]) <= known
 
 
 def _open(document: Mapping[str, Any]) -> dict[str, Any]:

@@ -251,6 +251,15 @@ def test_an_archived_dataset_goes_in_its_time_but_not_while_readers_see_it(lake:
     assert [copy.dataset_id for copy in archived_copies(lake.ports().objects)] == ["ds-seen", "ds-young"]
 
 
+def test_a_copy_of_a_run_that_was_over_before_it_published_goes(lake: Lake) -> None:
+    lake.publish("ds-1")
+    for run, state in (("dead", RunState.REFUSED), ("after-its-record", RunState.REFUSED), ("halted", RunState.HALTED)):
+        lake.run(run, YESTERDAY, state)
+        lake.archive("ds-1", run, NOW + timedelta(days=9))
+    lake.record(AuditKind.DATASET_PUBLISHED, YESTERDAY, run="after-its-record", dataset="ds-1")
+    assert over(lake.apply()) == [("archived-dataset", "ds-1/dead")]
+
+
 def test_a_copy_that_was_never_whole_goes(lake: Lake) -> None:
     lake.archive("ds-1", "run-1", NOW + timedelta(days=9))
     lake.ports().objects.put("datasets/ds-1/run-dead/files/patients/part-0.parquet", b"rows")
@@ -282,7 +291,10 @@ def test_a_copy_that_the_store_itself_holds_stays(lake: Lake) -> None:
 def test_audit_records_go_when_their_lock_has_ended_and_the_rest_is_one_chain(lake: Lake) -> None:
     for number in range(3):
         lake.record(AuditKind.SNAPSHOT_CREATED, NOW, run=f"run-{number}")
-    done = lake.apply(kind=LaterPorts)
+    left = lake.apply(kind=LaterPorts)
+    assert (left["over"], [each["what"] for each in left["left"]]) == ([], ["audit-records"])
+    assert "left to another role" in describe(left)
+    done = replace(lake, roles=("compliance",)).apply(kind=LaterPorts)
     assert over(done) == [("audit-records", "the 2 oldest")]
     objects = lake.ports().audit_objects
     assert verify_archive(objects, head=lake.ports().audit_sink.head()).ok
@@ -316,6 +328,13 @@ def test_it_is_refused_beside_itself_and_beside_a_refresh(lake: Lake, lock: str)
     assert (lake.folder / "raw" / "clinic" / "old").is_dir()
 
 
-def test_it_takes_the_pipeline_s_role(lake: Lake) -> None:
+def test_compliance_removes_audit_records_and_nothing_else(lake: Lake) -> None:
+    lake.snapshot("old", LONG_AGO)
+    done = replace(lake, roles=("compliance",)).apply()
+    assert (done["over"], [each["name"] for each in done["left"]]) == ([], ["old"])
+    assert (lake.folder / "raw" / "clinic" / "old").is_dir()
+
+
+def test_it_takes_a_role(lake: Lake) -> None:
     with pytest.raises(NotAllowed):
         replace(lake, roles=("engineer",)).apply()
