@@ -17,11 +17,14 @@ import os
 import re
 import time
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
 import pyarrow as pa
-from tests.detection_rules import matchers
+from tests.detection_rules import matchers, words
 
+from wardlake.detect.matching import Matcher
+from wardlake.detect.text_names import TextNameMatcher
 from wardlake.model.treatments import IdentifierKind as Kind
 
 GOLD = {
@@ -66,7 +69,12 @@ def main() -> None:
         "phi-text": read_sentences(arguments.data / "phi-text" / "synth_dataset_v2.json"),
         "synthea": make_sentences(arguments.data / "synthea-delaware-seed42" / "patients.csv.gz", arguments.most),
     }
-    detectors: dict[str, Detect] = {"wardlake": detect_ours, "presidio": start_presidio()}
+    in_text = TextNameMatcher(words())
+    detectors: dict[str, Detect] = {
+        "wardlake": partial(detect_ours, matchers()),
+        "wardlake in released text": partial(detect_ours, (*matchers(), in_text)),
+        "presidio": start_presidio(),
+    }
     report = {
         name: {who: judge(texts, gold, detect) for who, detect in detectors.items()} for name, (texts, gold) in sets.items()
     }
@@ -91,11 +99,11 @@ def judge(texts: Sequence[str], gold: Labels, detect: Detect) -> Mapping[str, ob
     return scores
 
 
-def detect_ours(texts: Sequence[str]) -> Labels:
+def detect_ours(matchers: Sequence[Matcher], texts: Sequence[str]) -> Labels:
     """Everything but bare numbers, which count by a column's rate and not in a sentence."""
     values = pa.array(list(texts), pa.string())
     labels: list[set[Kind]] = [set() for _ in texts]
-    for matcher in matchers():
+    for matcher in matchers:
         if matcher.name == "bare":
             continue
         for kind, mask in matcher.match(values).items():

@@ -138,7 +138,7 @@ def test_what_no_gate_can_judge_is_told(published):
     }
     assert "Tables at the source that nobody declared" in page and "visits.due" in page
     assert {recall["kind"] for recall in report["known_recalls"]} >= {"ssn", "person_name"}
-    assert report["searched"]["cells"] > 1000 and report["searched"]["known_values"]["numbers"] >= 40
+    assert report["searched"]["cells"] > 500 and report["searched"]["known_values"]["numbers"] >= 40
 
 
 def test_a_second_refresh_has_the_same_tokens_and_the_first_stays_readable(published):
@@ -246,14 +246,19 @@ def test_keys_rotated_while_a_run_was_halted_do_not_mix_into_it(clinic):
     assert record.event.details["key_versions"]["patient"] == 1
 
 
-def test_released_free_text_needs_the_recall_that_was_promised(clinic):
-    rows = [{**row, "reason_code": f"{patients()[n // 3]['last_name']} felt dizzy"} for n, row in enumerate(visits())]
-    clinic.table("visits", rows)
+def test_released_free_text_is_cleaned_and_its_scan_is_sharp_enough(clinic):
+    told = "{last_name} felt dizzy; seen with Danka Przeździecka, SSN {ssn}"
+    clinic.table("visits", [{**row, "reason_code": told.format(**patients()[n // 3])} for n, row in enumerate(visits())])
     clinic.edit(
         "classification/clinic.yaml", "    reason_code: safe", "    reason_code: {sensitive: {rule: free_text, release: true}}"
     )
-    with pytest.raises(IdentifiersFound, match="recall of person_name"):
-        clinic.refresh()
+    answer = clinic.refresh()
+    texts = {str(row["reason_code"]) for row in dev_tables(clinic)["visits"]}
+    assert all(" felt dizzy; seen with [person_name], SSN " in text for text in texts)
+    assert not [text for text in texts for name in (*LAST, "Danka", "Przeździecka") if name in text]
+    assert not [text for text in texts for person in patients() if person["ssn"] in text]
+    (names,) = [recall for recall in report_of(answer)["recalls"] if recall["kind"] == "person_name"]
+    assert names["enforced"] and names["lower_bound"] >= names["floor"] == 0.9
 
 
 def test_random_tokens_join_too(clinic):

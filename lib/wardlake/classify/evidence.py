@@ -28,6 +28,7 @@ class EvidenceRules:
     unique_rate: float
     unique_digits: int
     min_shape_rows: int
+    most_json_keys: int  # an object with more different keys over a table uses them as data
 
 
 def parse_evidence_rules(document: Mapping[str, Any], *, file: str = "evidence.yaml") -> EvidenceRules:
@@ -47,6 +48,7 @@ def parse_evidence_rules(document: Mapping[str, Any], *, file: str = "evidence.y
             unique_rate=float(unique["rate"]),
             unique_digits=int(unique["digits"]),
             min_shape_rows=int(document["min_shape_rows"]),
+            most_json_keys=int(document["most_json_keys"]),
         )
     except (KeyError, ValueError, TypeError) as error:
         raise ConfigurationError([Mistake(file, 0, f"{type(error).__name__}: {error}")]) from None

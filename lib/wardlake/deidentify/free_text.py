@@ -1,13 +1,13 @@
 """Free text, where its release was asked for: the patient's own identifiers go first, then patterns, then names.
 
 Most of what a note gives away is about its own patient, and the structured tables know what that is: these are removed by native
-expressions, whatever they look like. Patterns and name dictionaries follow, for everybody else the note speaks of.
+expressions, whatever they look like. Patterns and names follow, for everybody else the note speaks of.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import cast
 
@@ -21,20 +21,24 @@ from pyspark.sql.types import DataType, StringType
 
 from wardlake.deidentify.column_types import is_text, unsuitable
 from wardlake.detect.checks import CHECKS
+from wardlake.detect.names import NameWords
 from wardlake.detect.patterns import Pattern
+from wardlake.detect.text_names import find_names
 from wardlake.detect.texts import plain_texts
 from wardlake.model.errors import ConfigurationError
 from wardlake.model.treatments import IdentifierKind
 
+_PERSON = f"[{IdentifierKind.PERSON_NAME.value}]"
 _WORD = re.compile(r"[^\W\d_]+(?:['\u2019-][^\W\d_]+)*\d*")
 
 
 @dataclass(frozen=True, slots=True)
 class TextVocabulary:
-    """What is removed from any text: patterns of identifiers, and names (case-folded)."""
+    """What is removed from any text: patterns of identifiers, names that lists hold (case-folded), and what reads like a name."""
 
     patterns: tuple[Pattern, ...] = ()
     names: frozenset[str] = frozenset()
+    words: NameWords | None = None  # none: names that lists hold only
 
 
 def clean_text(
@@ -68,6 +72,8 @@ def remove_from_text(text: str, vocabulary: TextVocabulary) -> str:
     """One text without what the patterns and the names find in it."""
     for pattern in vocabulary.patterns:
         text = _without_pattern(text, pattern)
+    if vocabulary.words:
+        text = _without_spans(text, find_names(text, vocabulary.words))
     return _without_names(text, vocabulary.names)
 
 
@@ -101,9 +107,18 @@ def _spans(text: str, pattern: Pattern) -> Iterator[tuple[int, int]]:
         at = max(stop, found.start() + 1)
 
 
+def _without_spans(text: str, spans: Iterable[tuple[int, int]]) -> str:
+    """A text without these stretches, which come in order and may overlap."""
+    pieces, end = [], 0
+    for start, stop in spans:
+        if start >= end:
+            pieces += [text[end:start], _PERSON]
+        end = max(end, stop)
+    return "".join([*pieces, text[end:]])
+
+
 def _without_names(text: str, names: frozenset[str]) -> str:
-    tag = f"[{IdentifierKind.PERSON_NAME.value}]"
-    return _WORD.sub(lambda word: tag if _is_name(word.group(), names) else word.group(), text)
+    return _WORD.sub(lambda word: _PERSON if _is_name(word.group(), names) else word.group(), text)
 
 
 def _is_name(word: str, names: frozenset[str]) -> bool:

@@ -38,32 +38,6 @@ def split_documents(
     return is_document, leaves
 
 
-def collapse_dynamic_keys(paths: list[str], *, most: int) -> dict[str, str]:
-    """Where an object has more than `most` different keys, its keys are data: each path with the path to report instead."""
-    children: dict[str, set[str]] = {}
-    for path in paths:
-        head, dollar, inside = path.partition("$")
-        segments = inside.split(".")[1:] if dollar else []
-        for depth in range(len(segments)):
-            parent = ".".join([f"{head}${inside.split('.')[0]}", *segments[:depth]])
-            children.setdefault(parent, set()).add(segments[depth].removesuffix("[]"))
-    crowded = {parent for parent, keys in children.items() if len(keys) > most}
-    return {path: _collapse(path, crowded) for path in paths}
-
-
-def _collapse(path: str, crowded: set[str]) -> str:
-    head, dollar, inside = path.partition("$")
-    if not dollar or "." not in inside:
-        return path
-    root, *segments = inside.split(".")
-    original = written = f"{head}${root}"
-    for segment in segments:
-        dynamic = original in crowded and segment.removesuffix("[]") not in (KEY, VALUE)
-        written += f".{VALUE}" + ("[]" if segment.endswith("[]") else "") if dynamic else f".{segment}"
-        original += f".{segment}"
-    return written
-
-
 class _Object(list[tuple[str, Any]]):
     """An object's pairs in order; a repeated key hides nothing."""
 

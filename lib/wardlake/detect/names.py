@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import functools
-import unicodedata
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from importlib.resources import files
+from dataclasses import dataclass, fields
 from typing import Any
 
 import numpy as np
@@ -14,6 +12,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from wardlake.detect.name_lists import census, fold_name, is_word, read_list
 from wardlake.detect.texts import plain_texts
 from wardlake.model.treatments import IdentifierKind
 
@@ -21,12 +20,12 @@ Mask = npt.NDArray[np.bool_]
 
 DICTIONARY, NAME_CELL = "dictionary", "name-cell"
 
-_LETTERS = r"A-Za-z\x{80}-\x{10ffff}"
-_CAPITAL = r"[A-Z\x{c0}-\x{de}\x{100}-\x{10ffff}]"
-_TWO_CAPITALISED = rf"{_CAPITAL}[{_LETTERS}'-]*[^{_LETTERS}]{{1,8}}{_CAPITAL}"
-_LAST_COMMA_FIRST = rf"{_CAPITAL}[{_LETTERS}'-]+[0-9]*, ?{_CAPITAL}"
-_BETWEEN = rf"[^{_LETTERS}'-]+"  # above ASCII all is taken for letters, the typographic apostrophe too
-_NAME_WORD = rf"[{_LETTERS}][{_LETTERS}'.-]{{0,30}}[0-9]{{0,4}}"
+LETTERS = r"A-Za-z\x{80}-\x{10ffff}"
+CAPITAL = r"[A-Z\x{c0}-\x{de}\x{100}-\x{10ffff}]"
+_TWO_CAPITALISED = rf"{CAPITAL}[{LETTERS}'-]*[^{LETTERS}]{{1,8}}{CAPITAL}"
+_LAST_COMMA_FIRST = rf"{CAPITAL}[{LETTERS}'-]+[0-9]*, ?{CAPITAL}"
+_BETWEEN = rf"[^{LETTERS}'-]+"  # above ASCII all is taken for letters, the typographic apostrophe too
+_NAME_WORD = rf"[{LETTERS}][{LETTERS}'.-]{{0,30}}[0-9]{{0,4}}"
 _NAME_LIKE = rf"^{_NAME_WORD}(?:[ ,]+{_NAME_WORD}){{0,5}}$"
 _MOST_TOKENS = 6
 
@@ -41,11 +40,13 @@ class NameWords:
     not_last: frozenset[str]
     joiners: frozenset[str]  # titles, suffixes and particles that go with a name
     not_places: frozenset[str]
+    titles: frozenset[str]  # what stands before a name
+    particles: frozenset[str]  # what stands within one
 
 
 def parse_name_words(document: Mapping[str, Any]) -> NameWords:
     """The word lists of `conf/detection/names.yaml`."""
-    return NameWords(*(frozenset(map(str, document[key])) for key in ("not_first", "not_last", "joiners", "not_places")))
+    return NameWords(**{field.name: frozenset(map(str, document[field.name])) for field in fields(NameWords)})
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +97,7 @@ class NameCellMatcher:
         return found
 
     def _places(self, texts: pa.StringArray) -> Mask:
-        places, not_places = _places(), self.words.not_places
+        places, not_places = read_list("places"), self.words.not_places
         heads = (text.lower().split(",")[0].split("  ")[0].strip() for text in texts.to_pylist())
         return np.fromiter((h in places and h not in not_places for h in heads), dtype=bool, count=len(texts))
 
@@ -149,15 +150,13 @@ def _flag(token: str, words: NameWords) -> int:
 
 
 def names_in_text(words: NameWords) -> frozenset[str]:
-    """Every given name and surname of the dictionaries that mostly is one, folded: what released text is cleaned of."""
+    """Every given name and surname that mostly is one, folded: what released text is cleaned of word by word.
+
+    Names of other languages' lists count where English has no such word.
+    """
     first, last = _people()
-    return (first - words.not_first) | (last - words.not_last)
-
-
-def fold_name(token: str) -> str:
-    """A name as the lists write it: lower case, letters only, without accents."""
-    decomposed = unicodedata.normalize("NFKD", token)
-    return "".join(c for c in decomposed if c.isalpha()).lower()
+    others = frozenset(name for name in read_list("first_names") | read_list("last_names") if not is_word(name))
+    return (first - words.not_first) | (last - words.not_last) | (others - words.not_first - words.not_last)
 
 
 def _is(flags: npt.NDArray[np.int64], all_of: int) -> Mask:
@@ -167,16 +166,5 @@ def _is(flags: npt.NDArray[np.int64], all_of: int) -> Mask:
 
 @functools.cache
 def _people() -> tuple[frozenset[str], frozenset[str]]:
-    first = _census("dist.female.first") | _census("dist.male.first")
-    return first, _census("dist.all.last")
-
-
-def _census(name: str) -> frozenset[str]:
-    text = files("names").joinpath(name).read_text(encoding="ascii")
-    return frozenset(line.split()[0].lower() for line in text.splitlines() if line)
-
-
-@functools.cache
-def _places() -> frozenset[str]:
-    text = files("wardlake.detect").joinpath("reference/places.txt").read_text(encoding="utf-8")
-    return frozenset(text.splitlines())
+    first = census("dist.female.first") | census("dist.male.first")
+    return first, census("dist.all.last")

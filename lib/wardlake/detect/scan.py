@@ -18,15 +18,14 @@ from pyspark.sql import SparkSession
 from pyspark.sql.types import StringType, StructField, StructType
 
 from wardlake.detect.counting import CellCounts, Tally, finish_tally, merge_paths
-from wardlake.detect.documents import collapse_dynamic_keys
 from wardlake.detect.flatten import flatten_column, list_leaves
+from wardlake.detect.json_keys import JsonKeys, hide_data_keys
 from wardlake.detect.leaves import count_leaf
 from wardlake.detect.matching import Matcher
 from wardlake.detect.storage import StorageOptions, open_filesystem
 from wardlake.model.errors import ContractBroken, WardlakeError
 from wardlake.ports.tables import DataFile
 
-MOST_JSON_KEYS = 256  # an object with more different keys than this over a table uses them as data
 MIN_SHAPE_ROWS = 11  # a shape that fewer cells have is not shown
 _PART_BYTES = 32 * 1024 * 1024  # larger files are read by several tasks, each its share of the row groups
 _TASKS_PER_CORE = 2
@@ -68,6 +67,7 @@ def scan_table(
     min_shape_rows: int = MIN_SHAPE_ROWS,
     expected_rows: int | None = None,
     storage: StorageOptions | None = None,
+    json_keys: JsonKeys | None = None,
 ) -> list[CellCounts]:
     """Counts for every leaf path of the columns asked for, in path order of the schema, JSON paths after their column.
 
@@ -85,7 +85,7 @@ def scan_table(
         storage=storage or StorageOptions(),
     )
     parts = _run(spark, units, plan)
-    merged = _merge_with_schema(chosen, parts)
+    merged = _merge_with_schema(chosen, parts, plan, json_keys or JsonKeys())
     if expected_rows is not None and not sample_rows:
         _check_rows(merged, chosen, expected_rows)
     return [finish_tally(p, t, min_shape_rows=min_shape_rows, sampled=bool(sample_rows)) for p, t in merged.items()]
@@ -211,14 +211,14 @@ def _choose(schema: StructType, columns: Sequence[str] | None) -> StructType:
     return StructType([field for field in schema.fields if field.name in columns])
 
 
-def _merge_with_schema(schema: StructType, parts: Sequence[Mapping[str, Tally]]) -> dict[str, Tally]:
+def _merge_with_schema(
+    schema: StructType, parts: Sequence[Mapping[str, Tally]], plan: ScanPlan, json_keys: JsonKeys
+) -> dict[str, Tally]:
     """Every leaf of the schema, seen or not, then the JSON paths below it."""
     leaves = {path: Tally(type=of_type.simpleString()) for path, of_type in list_leaves(schema)}
-    merged = merge_paths([leaves, *parts])
-    written = collapse_dynamic_keys(list(merged), most=MOST_JSON_KEYS)
-    collapsed = merge_paths([{written[path]: tally} for path, tally in merged.items()])
+    merged = hide_data_keys(merge_paths([leaves, *parts]), json_keys, plan.matchers, shapes=plan.with_shapes)
     order = {path: number for number, path in enumerate(leaves)}
-    return dict(sorted(collapsed.items(), key=lambda item: (order[item[0].split("$", 1)[0]], item[0])))
+    return dict(sorted(merged.items(), key=lambda item: (order[item[0].split("$", 1)[0]], item[0])))
 
 
 def _check_rows(merged: Mapping[str, Tally], schema: StructType, expected: int) -> None:

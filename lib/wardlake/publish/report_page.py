@@ -25,6 +25,7 @@ _FOUND_BY = {
     "pattern": "form of the text",
     "bare": "form of the whole cell",
     "dictionary": "first and last name, by lists",
+    "text-name": "two words together that read like a name",
     "name-cell": "whole cell a name or place, by lists",
     "type": "the column's type",
     "known-value": "a value of the source",
@@ -53,7 +54,7 @@ def render_report(report: RunReport) -> str:
         headline=_HEADLINES[report.outcome],
         decisions=_by_table(report.decisions),
         verdicts=Counter(row.verdict or "undecided" for row in report.decisions),
-        evidence=_telling(report.evidence, report.asked),
+        evidence=_telling(report),
         findings=[finding for finding in report.findings if finding.severity == "finding"],
         notices=[finding for finding in report.findings if finding.severity != "finding"],
         recall=recall_plot(report.recalls),
@@ -72,24 +73,36 @@ def _by_table(rows: Sequence[DecisionRow]) -> dict[str, list[DecisionRow]]:
     return tables
 
 
-def _telling(evidence: Sequence[ColumnEvidence], asked: Sequence[str]) -> list[dict[str, Any]]:
-    """The columns that wait for a decision, and those whose content or name speaks for an identifier, strongest first."""
+def _telling(report: RunReport) -> list[dict[str, Any]]:
+    """The columns that wait for a decision, and those whose content or name speaks for an identifier.
+
+    Those called safe all the same come first, since two people took that on themselves; then the strongest.
+    """
+    decided = {f"{row.table}.{row.column}": row for row in report.decisions}
     told = [
-        {
-            "column": f"{one.table}.{one.path}",
-            "type": one.type,
-            "cells": one.rows - one.nulls,
-            "distinct": one.distinct_estimate,
-            "content": sorted(((kind.value, rate) for kind, rate in one.content.items() if rate > 0), key=lambda x: -x[1]),
-            "names": [kind.value for kind in one.names],
-            "shapes": one.shapes[:3],
-            "sampled": one.sampled,
-            "scanned": one.scanned,
-        }
-        for one in evidence
-        if one.names or any(rate > 0 for rate in one.content.values()) or f"{one.table}.{one.path}" in asked
+        _told(one, decided.get(f"{one.table}.{one.path}"))
+        for one in report.evidence
+        if one.names or any(rate > 0 for rate in one.content.values()) or f"{one.table}.{one.path}" in report.asked
     ]
-    return sorted(told, key=lambda one: (-max((rate for _, rate in one["content"]), default=0.0), one["column"]))
+    return sorted(
+        told, key=lambda one: (one["verdict"] != "safe", -max((r for _, r in one["content"]), default=0.0), one["column"])
+    )
+
+
+def _told(one: ColumnEvidence, decided: DecisionRow | None) -> dict[str, Any]:
+    return {
+        "column": f"{one.table}.{one.path}",
+        "type": one.type,
+        "cells": one.rows - one.nulls,
+        "distinct": one.distinct_estimate,
+        "content": sorted(((kind.value, rate) for kind, rate in one.content.items() if rate > 0), key=lambda x: -x[1]),
+        "names": [kind.value for kind in one.names],
+        "shapes": one.shapes[:3],
+        "sampled": one.sampled,
+        "scanned": one.scanned,
+        "verdict": decided.verdict if decided else "",
+        "rule": decided.rule if decided else "",
+    }
 
 
 def _share(rate: float) -> str:

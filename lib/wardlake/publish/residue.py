@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from wardlake.detect.counting import CellCounts
+from wardlake.detect.json_keys import JsonKeys
 from wardlake.detect.matching import Matcher
 from wardlake.detect.names import NAME_CELL
 from wardlake.detect.patterns import BARE
@@ -13,7 +14,7 @@ from wardlake.detect.scan import scan_table
 from wardlake.detect.storage import StorageOptions
 from wardlake.model.errors import IdentifiersFound
 from wardlake.model.evidence import CanaryRecall, Finding
-from wardlake.model.treatments import Classification, Decision, FreeText, IdentifierKind, Verdict
+from wardlake.model.treatments import Classification, Decision, IdentifierKind, Verdict
 from wardlake.ports.tables import Tables
 from wardlake.publish.canaries import canary_kinds, draw_canaries
 from wardlake.publish.canaries_known import draw_known_canaries
@@ -27,6 +28,7 @@ from wardlake.publish.residue_verdict import (
     FINDING,
     Sift,
     decision_for,
+    is_released_text,
     judge_column,
     judge_links,
     lines_of,
@@ -39,12 +41,22 @@ _BY_RATE = frozenset({BARE, NAME_CELL})
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ScanMeans:
-    """What a scan looks with: the detectors, the gate's own way of weighing their hits, the policy and the storage."""
+    """What a scan looks with: the detectors, the gate's own way of weighing their hits, the policy and the storage.
+
+    `text_names` looks for names in released free text, and in nothing else: it takes terms and brands for names.
+    """
 
     matchers: Sequence[Matcher]
     sift: Sift
     policy: ResiduePolicy
     storage: StorageOptions | None = None
+    text_names: Matcher | None = None
+    most_json_keys: int = 256
+
+    def matchers_of(self, decisions: Mapping[str, Decision]) -> Sequence[Matcher]:
+        """The detectors of a table, by whether it has released free text."""
+        released = any(is_released_text(decision) for decision in decisions.values())
+        return [*self.matchers, self.text_names] if released and self.text_names else self.matchers
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -117,19 +129,19 @@ def count_residue(
     expected_rows: Mapping[str, int],
 ) -> ResidueCounts:
     """Every cell of every staged table through every matcher, in one pass a table; rows that link are counted beside."""
-    matchers = [*means.matchers, *(known_matchers(known) if known else ())]
+    known_ones = known_matchers(known) if known else ()
     cells, links = {}, []
     for name, path in staged.items():
-        rows = tables.read(path)
+        rows, decisions = tables.read(path), classification.tables.get(name, {})
         cells[name] = scan_table(
             tables.spark,
             tables.data_files(path),
             rows.schema,
-            matchers,
+            [*means.matchers_of(decisions), *known_ones],
             expected_rows=expected_rows.get(name),
             storage=means.storage,
+            json_keys=JsonKeys(most=means.most_json_keys, declared=tuple(decisions)),
         )
-        decisions = classification.tables.get(name, {})
         person = find_person_columns(decisions, rows.columns, birth_words=means.policy.birth_words)
         if known:
             links += count_links(name, rows, person, decisions, known)
@@ -140,9 +152,10 @@ def measure_scan(
     tables: Tables, classification: Classification, known: KnownValues | None, *, means: ScanMeans, run_id: str
 ) -> tuple[list[CanaryRecall], list[CanaryRecall]]:
     """Recall of the detectors and of the known-value match, on canaries of this run."""
-    floors = means.policy.recall
-    enforced = set(floors.structured) | ({IdentifierKind.PERSON_NAME} if releases_text(classification) else set())
-    deciding = [matcher for matcher in means.matchers if matcher.name not in _BY_RATE]
+    floors, of_text = means.policy.recall, releases_text(classification)
+    enforced = set(floors.structured) | ({IdentifierKind.PERSON_NAME} if of_text else set())
+    all_decisions = {f"{name}.{path}": d for name, table in classification.tables.items() for path, d in table.items()}
+    deciding = [matcher for matcher in means.matchers_of(all_decisions) if matcher.name not in _BY_RATE]
     canaries = draw_canaries(run_id, canary_kinds(), per_kind=floors.canaries_per_kind)
     recall = measure_recall(tables.spark, deciding, canaries, floors=floors, enforced=enforced)
     if known is None:
@@ -153,8 +166,7 @@ def measure_scan(
 
 def releases_text(classification: Classification) -> bool:
     """Whether any column's free text is released."""
-    decisions = (d for table in classification.tables.values() for d in table.values())
-    return any(isinstance(d.rule, FreeText) and d.rule.release for d in decisions)
+    return any(is_released_text(d) for table in classification.tables.values() for d in table.values())
 
 
 def judge_residue(

@@ -8,6 +8,7 @@ from scipy.stats import poisson
 
 from wardlake.detect.counting import CellCounts, Hit
 from wardlake.detect.patterns import BARE
+from wardlake.detect.text_names import TEXT_NAME
 from wardlake.model.evidence import Finding
 from wardlake.model.treatments import (
     Age,
@@ -108,12 +109,19 @@ def judge_column(
         return
     designed = kinds_by_design(decision)
     for (matcher, kind), cells in sift(counts).items():
+        if matcher == TEXT_NAME and not is_released_text(decision):
+            continue  # meant for text alone: elsewhere it takes terms for names
         if matcher not in _KNOWN and kind not in designed and not _keeps_form(counts, decision, matcher, kind):
             yield _finding(table, counts, kind, matcher, cells)
     for hit, cells in counts.hits.items():
         if hit[0] in _KNOWN:
             severity = _known_severity(counts, hit, decision, chance, policy)
             yield _finding(table, counts, hit[1], hit[0], cells, severity=severity)
+
+
+def is_released_text(decision: Decision) -> bool:
+    """Whether the column is free text that readers get, cleaned."""
+    return isinstance(decision.rule, FreeText) and decision.rule.release
 
 
 def _keeps_form(counts: CellCounts, decision: Decision, matcher: str, kind: IdentifierKind) -> bool:

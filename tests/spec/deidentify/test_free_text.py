@@ -10,6 +10,7 @@ import pytest
 from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql.types import StringType
+from tests.detection_rules import words
 from tests.spec.deidentify.conftest import BLOCKED, SAFE, sensitive
 
 from wardlake.deidentify.free_text import TextVocabulary, count_removed, remove_from_text
@@ -135,3 +136,12 @@ def test_what_was_removed_is_counted_by_kind(spark: SparkSession) -> None:
         .first()
     )
     assert (row.ssn, row.names) == (2, 1)
+
+
+def test_names_of_no_list_go_where_the_words_are_known() -> None:
+    reading = replace(VOCABULARY, words=words())
+    text = "Called Danka Maria Przeździecka and Dr. Mavília; Mr Miller and the Oral Tablet stay. Miller left."
+    assert remove_from_text(text, reading) == (
+        "Called [person_name] and Dr. [person_name]; Mr [person_name] and the Oral Tablet stay. [person_name] left."
+    )
+    assert "Przeździecka" in remove_from_text(text, VOCABULARY)

@@ -17,6 +17,7 @@ from pyspark.sql.pandas.types import from_arrow_schema
 from tests.detection_rules import matchers
 
 from wardlake.detect.counting import CellCounts, merge_paths
+from wardlake.detect.json_keys import JsonKeys
 from wardlake.detect.leaves import count_leaf
 from wardlake.detect.matching import Matcher
 from wardlake.detect.patterns import Pattern, PatternMatcher
@@ -40,6 +41,7 @@ DASHES = PatternMatcher(
 def scan(
     spark: SparkSession, folder: Path, *tables: pa.Table, using: Sequence[Matcher] = (DASHES,), **options: object
 ) -> dict[str, CellCounts]:
+    folder.mkdir(exist_ok=True)
     for number, table in enumerate(tables):
         pq.write_table(table, folder / f"part-{number}.parquet", row_group_size=3)
     files = [DataFile(path=str(p), size=p.stat().st_size) for p in sorted(folder.glob("*.parquet"))]
@@ -125,6 +127,43 @@ def test_json_keys_that_are_data_are_not_named(spark: SparkSession, tmp_path: Pa
     counts = scan(spark, tmp_path, pa.table({"payload": [f'{{"{SSN}": {{"Mary Jones": 1}}}}', many]}))
     assert counts["payload$.{key}"].hits == {("pattern", Kind.SSN): 1}
     assert list(counts) == ["payload", "payload$.{key}", "payload$.{value}", "payload$.{value}.{key}", "payload$.{value}.{value}"]
+
+
+PEOPLE = ['{"Oberholtzer": {"bp": 1}, "Smith": {"bp": 2}, "Przeździecka": {"bp": 3}}', '{"Oberholtzer": {"bp": 1}}']
+
+
+def test_json_keys_that_are_names_of_people_are_values_and_not_named(spark: SparkSession, tmp_path: Path) -> None:
+    """Mostly names: then the names that no list holds are hidden with the others."""
+    counts = scan(spark, tmp_path, pa.table({"by_person": PEOPLE}), using=matchers())
+    assert list(counts) == ["by_person", "by_person$.{key}", "by_person$.{value}.bp"]
+    assert counts["by_person$.{key}"].hits[("name-cell", Kind.PERSON_NAME)] == 3
+    assert counts["by_person$.{value}.bp"].rows == 4
+
+
+@pytest.mark.parametrize(
+    ("keys", "shown"),
+    [
+        (["Price", "Page", "Code", "unit"], ["Price", "Page", "Code", "unit"]),
+        (["birth_date", "firstName", "Grant_Number"], ["birth_date", "firstName", "Grant_Number"]),
+        (["total", "unit", "code", "mary_jones"], ["total", "unit", "code", "{value}"]),
+    ],
+)
+def test_names_of_fields_stay_names(spark: SparkSession, tmp_path: Path, keys: list[str], shown: list[str]) -> None:
+    counts = scan(spark, tmp_path, pa.table({"doc": ["{" + ", ".join(f'"{key}": 1' for key in keys) + "}"]}), using=matchers())
+    assert {path.removeprefix("doc$.") for path in counts} - {"doc", "{key}"} == set(shown)
+
+
+def test_a_key_that_somebody_decided_on_is_a_field(spark: SparkSession, tmp_path: Path) -> None:
+    rows = pa.table({"doc": ['{"Garcia": {"x": 1}, "Oberholtzer": 2}']})
+    counts = scan(spark, tmp_path, rows, using=matchers(), json_keys=JsonKeys(declared=["doc$.Garcia.x"]))
+    assert list(counts) == ["doc", "doc$.Garcia.x", "doc$.{key}", "doc$.{value}"]
+
+
+def test_an_object_with_more_keys_than_configured_is_a_map(spark: SparkSession, tmp_path: Path) -> None:
+    rows = pa.table({"doc": ['{"aa": 1, "bb": 2, "cc": 3}']})
+    few, many = (scan(spark, tmp_path / str(most), rows, json_keys=JsonKeys(most=most)) for most in (2, 3))
+    assert (list(few), len(many)) == (["doc", "doc$.{key}", "doc$.{value}"], 4)
+    assert few["doc$.{key}"].distinct_estimate == 3
 
 
 def test_an_empty_table_has_all_its_columns(spark: SparkSession, tmp_path: Path) -> None:

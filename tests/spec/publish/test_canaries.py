@@ -7,9 +7,12 @@ from pathlib import Path
 
 import pytest
 from pyspark.sql import SparkSession
+from tests.detection_rules import words
 from tests.spec.publish.residue_data import ROOT, residue_policy, scan_means
 
+from wardlake.detect.names import FullNameMatcher
 from wardlake.detect.patterns import PATTERN, Pattern, PatternMatcher
+from wardlake.detect.text_names import TextNameMatcher
 from wardlake.model.treatments import IdentifierKind as Kind
 from wardlake.publish.canaries import canary_kinds, draw_canaries
 from wardlake.publish.canaries_known import draw_known_canaries
@@ -102,6 +105,17 @@ def test_the_structured_kinds_reach_their_floor(spark: SparkSession) -> None:
     matchers = [matcher for matcher in scan_means().matchers if matcher.name == "pattern"]
     recall = measure_recall(spark, matchers, canaries, floors=FLOORS, enforced=FLOORS.structured)
     assert not [(r.kind.value, r.found) for r in recall if not r.passed]
+
+
+def test_names_in_text_reach_their_floor_where_text_is_released(spark: SparkSession) -> None:
+    """And not by lists of names alone: such a scan is too blind."""
+    canaries = draw_canaries("run-4", [Kind.PERSON_NAME], per_kind=FLOORS.canaries_per_kind)
+    of_text = TextNameMatcher(words())
+    (sharp,), (blind,) = (
+        measure_recall(spark, matchers, canaries, floors=FLOORS, enforced=[Kind.PERSON_NAME])
+        for matchers in ([of_text], [FullNameMatcher(words())])
+    )
+    assert (sharp.floor, sharp.passed, blind.passed) == (0.90, True, False)
 
 
 def test_known_values_are_found_in_other_spellings(spark: SparkSession) -> None:

@@ -233,7 +233,7 @@ def test_a_run_that_waits_for_decisions_shows_the_evidence_first_however_little_
     text = Page(render_report(report)).text
     shown = text.index("Evidence on the columns that wait for a decision")
     assert shown < text.index("To look at", text.index("Proof")) and shown < text.index("Decisions on columns")
-    assert "patients.NEWstring387nothing" in re.sub(r"\s", "", text)
+    assert "patients.NEWstring387nothing\u2013undecided" in re.sub(r"\s", "", text)
 
 
 def test_a_run_without_remarks_has_nothing_to_look_at() -> None:

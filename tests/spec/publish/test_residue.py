@@ -211,6 +211,13 @@ def test_bare_numbers_are_judged_against_what_accident_gives() -> None:
     assert judge(column(known_digits=900), SAFE, chance=1e-3) == {("known-digits", "finding")}
 
 
+def test_what_reads_like_a_name_counts_in_released_text_alone() -> None:
+    hits = {("text-name", Kind.PERSON_NAME): 1}
+    one = replace(column(), hits=hits, distinct_hits=hits)
+    assert judge(one, sensitive(FreeText(release=True))) == {("text-name", "finding")}
+    assert judge(one, SAFE) == judge(one, sensitive(FreeText())) == set()
+
+
 def test_the_boundary_of_accident() -> None:
     """One hit where accidents are expected at a rate r has probability 1 - exp(-r), about r."""
     limits = MEANS.policy.chance

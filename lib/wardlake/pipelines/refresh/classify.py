@@ -10,6 +10,7 @@ from wardlake.audit.names import short_name
 from wardlake.classify.evidence import build_evidence
 from wardlake.classify.gate import Contradiction, Gap, GateResult, check_decisions
 from wardlake.classify.review import describe_evidence, load_approvals, request_reviews
+from wardlake.detect.json_keys import JsonKeys
 from wardlake.detect.scan import scan_table
 from wardlake.model.audit import AuditEvent, AuditKind
 from wardlake.model.errors import UnclassifiedColumns
@@ -31,6 +32,7 @@ def classify(job: RefreshJob, _: Mapping[str, Outcome]) -> Outcome:
     result = check_decisions(evidence, job.classification, load_approvals(job.registry, job.dataset), name=job.dataset)
     if not result.passed:
         halt(job, result)
+    request_reviews(job.registry, source=job.dataset, run_id=job.run_id, evidence=[], at=job.clock.now().isoformat())
     return {
         "columns": len(evidence),
         "unknown": list(result.unknown),
@@ -52,10 +54,16 @@ def gather_evidence(job: RefreshJob) -> list[ColumnEvidence]:
             sample_rows=job.source.sample_evidence_rows,
             expected_rows=None if job.source.sample_evidence_rows else table.hashes.row_count,
             storage=job.storage,
+            json_keys=json_keys(job, table.name),
         )
         return build_evidence(table.name, counts, job.knowledge.evidence)
 
     return [row for rows in for_each(job.manifest().tables, of_table, at_once=AT_ONCE) for row in rows]
+
+
+def json_keys(job: RefreshJob, table: str) -> JsonKeys:
+    """When keys of a table's JSON objects are data; what somebody decided on is a field."""
+    return JsonKeys(most=job.knowledge.evidence.most_json_keys, declared=tuple(job.classification.tables.get(table, {})))
 
 
 def halt(job: RefreshJob, result: GateResult) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 import pyspark.sql.functions as F
 from pyspark.sql import DataFrame, Observation
@@ -15,17 +15,17 @@ from wardlake.deidentify.losses import count_filled, losing_columns, lost_values
 from wardlake.deidentify.own_identifiers import list_own_identifiers
 from wardlake.deidentify.reference_data import ReferenceData
 from wardlake.deidentify.sampling import sample_tables
-from wardlake.deidentify.tables import deidentify_table, list_identifiers
+from wardlake.deidentify.tables import deidentify_table
 from wardlake.detect.names import names_in_text
 from wardlake.model.plan import Outcome
 from wardlake.pipelines.refresh.job import PURPOSE, RefreshJob
+from wardlake.pipelines.refresh.mapping import AT_ONCE, keep_mapping
+from wardlake.publish.references import measure_references
 from wardlake.publish.residue import releases_text
 from wardlake.runs.tables_at_once import for_each
 from wardlake.tokens.keyring import KeyRing
-from wardlake.tokens.mapping import Identifiers, Mappings, update_mapping
+from wardlake.tokens.mapping import Mappings
 from wardlake.tokens.source import TokenSource
-
-AT_ONCE = 3
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,7 +50,8 @@ def deidentify(job: RefreshJob, _: Mapping[str, Outcome]) -> Outcome:
     )
     frames = source_frames(job, ring)
     references = reference_data(job)
-    keep_mapping(job, ring, frames, tokens, references)
+    measured = measure_references(frames, job.source)
+    keep_mapping(job, ring, frames, tokens, references, measured)
     own = own_identifiers(job, frames, tokens)
     names = [name for group in order_tables(job.source) for name in group]
 
@@ -65,6 +66,7 @@ def deidentify(job: RefreshJob, _: Mapping[str, Outcome]) -> Outcome:
             for name, t in tables.items()
         },
         "became_null": {f"{name}.{path}": count for name, t in tables.items() for path, count in t.became_null.items()},
+        "source_references": [asdict(measure) for measure in measured],
         "token_mode": tokens.mode.value,
         "key_versions": dict(ring.versions),
         "note": f"{sum(t.rows_out for t in tables.values()):,} rows",
@@ -83,32 +85,12 @@ def reference_data(job: RefreshJob) -> ReferenceData:
         zip3_allowed=frozenset(job.knowledge.zip3.allowed),
         surrogates=job.knowledge.surrogates,
         password_hash=job.knowledge.password_hash,
-        text_vocabulary=TextVocabulary(patterns=job.knowledge.patterns.patterns, names=names_in_text(job.knowledge.name_words)),
+        text_vocabulary=TextVocabulary(
+            patterns=job.knowledge.patterns.patterns,
+            names=names_in_text(job.knowledge.name_words),
+            words=job.knowledge.name_words,
+        ),
     )
-
-
-def keep_mapping(
-    job: RefreshJob, ring: KeyRing, frames: Mapping[str, DataFrame], tokens: TokenSource, references: ReferenceData
-) -> None:
-    """Bring every identifier of the run into the restricted mapping; raises `ContractBroken` on a collision."""
-    found: dict[str, list[Identifiers]] = {}
-    for name, rows in frames.items():
-        listed = list_identifiers(
-            rows,
-            table=job.source.tables[name],
-            decisions=job.classification.tables.get(name, {}),
-            mode=tokens.mode,
-            references=references,
-        )
-        for domain, identifiers in listed.items():
-            found.setdefault(domain, []).extend(identifiers)
-    mappings = Mappings(tables=job.tables, layout=job.layout, purpose=PURPOSE)
-
-    def update(domain: str) -> None:
-        with job.registry.lock(f"mapping/{PURPOSE}/{domain}", wait_seconds=3600):
-            update_mapping(mappings, job.keys, ring, domain, found[domain], mode=tokens.mode, run_id=job.run_id)
-
-    for_each(list(found), update, at_once=AT_ONCE)
 
 
 def own_identifiers(job: RefreshJob, frames: Mapping[str, DataFrame], tokens: TokenSource) -> DataFrame | None:

@@ -7,6 +7,7 @@ from dataclasses import asdict
 from typing import Any, cast
 
 from wardlake.detect.limits import speaking_hits
+from wardlake.detect.text_names import TextNameMatcher
 from wardlake.model.errors import IdentifiersFound
 from wardlake.model.identifiers import ColumnPath
 from wardlake.model.plan import Outcome
@@ -51,6 +52,8 @@ def scan_means(job: RefreshJob) -> ScanMeans:
         sift=lambda counts: speaking_hits(counts, limits),
         policy=job.knowledge.residue,
         storage=job.storage,
+        text_names=TextNameMatcher(job.knowledge.name_words),
+        most_json_keys=job.knowledge.evidence.most_json_keys,
     )
 
 
