@@ -118,6 +118,7 @@ def test_the_run_leaves_one_publication_record_in_an_intact_chain(published):
     assert details["token_mode"] == "keyed"
     assert details["key_versions"]["patient"] == 1
     assert details["scan"]["passed"] is True
+    assert details["became_null"] == {"visits": {"due": 3}}
     assert min(each["lower_bound"] for each in details["scan"]["recall"] if each["kind"] == "ssn") >= 0.99
     assert verify_archive(wiring.audit_objects, head=wiring.audit_sink.head()).ok
 

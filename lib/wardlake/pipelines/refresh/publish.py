@@ -91,6 +91,7 @@ def publication_event(job: RefreshJob, outcomes: Mapping[str, Outcome], at: str)
                 {key: table[key] for key in ("name", "rows_in", "rows_out", "commitment")}
                 for table in cast(list[Mapping[str, Any]], outcomes["seal"]["tables"])
             ],
+            "became_null": _by_table(cast(Mapping[str, int], outcomes["deidentify"].get("became_null", {}))),
             "scan": _scan_summary(outcomes["scan"]),
             "references": _reference_summary(outcomes["references"]),
             "contracts": {
@@ -114,6 +115,15 @@ def rule_id(decision: Decision) -> str:
     if decision.verdict is Verdict.SENSITIVE and decision.rule is not None:
         return decision.rule.rule
     return decision.verdict.value
+
+
+def _by_table(counts: Mapping[str, int]) -> dict[str, dict[str, int]]:
+    """Counts by `table.column` as table to column to count."""
+    tables: dict[str, dict[str, int]] = {}
+    for where, count in counts.items():
+        table, _, column = where.partition(".")
+        tables.setdefault(table, {})[column] = count
+    return tables
 
 
 def _scan_summary(scan: Outcome) -> dict[str, Any]:
