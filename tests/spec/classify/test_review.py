@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,18 @@ import pytest
 from wardlake.adapters.sqlite_registry import SqliteRegistry
 from wardlake.classify.decisions import write_decision
 from wardlake.classify.gate import check_decisions
-from wardlake.classify.review import APPROVED, DECIDED, WAITING, approve, load_approvals, open_requests, request_review, review
+from wardlake.classify.review import (
+    APPROVED,
+    DECIDED,
+    WAITING,
+    approve,
+    load_approvals,
+    open_requests,
+    request_review,
+    request_reviews,
+    review,
+    waiting_reviews,
+)
 from wardlake.model.audit import AuditEvent, AuditKind
 from wardlake.model.errors import AuditUnavailable, ConfigurationError, ContractBroken, NotAllowed
 from wardlake.model.evidence import ColumnEvidence
@@ -75,6 +87,23 @@ def test_safe_against_evidence_waits_for_a_second_person(registry: SqliteRegistr
     assert (approval.reviewer, approval.approver, approval.kinds) == ("c1", "c2", frozenset({"ssn"}))
     assert [e.kind for e in events] == [AuditKind.CLASSIFICATION_REVIEWED, AuditKind.CLASSIFICATION_APPROVED]
     assert events[-1].details["state"] == APPROVED
+
+
+def test_a_run_asks_for_what_it_stops_at_and_withdraws_the_rest(registry: SqliteRegistry) -> None:
+    for source in ("s", "other"):
+        request_review(registry, source=source, run_id="r", evidence=seen(), at=AT)
+    now = replace(seen(), path="sex")
+    request_reviews(registry, source="s", run_id="r", evidence=[now], at=AT)
+    assert [(r["source"], r["evidence"]["path"]) for r in open_requests(registry)] == [("other", "NOTES"), ("s", "sex")]
+
+
+def test_what_a_halted_run_asked_meanwhile_is_answered_by_the_approval(registry: SqliteRegistry) -> None:
+    request_review(registry, source="s", run_id="r", evidence=seen(IdentifierKind.SSN), at=AT)
+    decide(registry, person("c1"), SAFE, [])
+    request_review(registry, source="s", run_id="r", evidence=seen(IdentifierKind.SSN), at=AT)
+    assert [review["reviewer"] for review in waiting_reviews(registry, "s")] == ["c1"]
+    confirm(registry, person("c2"), [])
+    assert (open_requests(registry), waiting_reviews(registry)) == ([], [])
 
 
 def test_one_person_under_two_names_is_one_person(registry: SqliteRegistry) -> None:

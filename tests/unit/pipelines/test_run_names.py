@@ -1,0 +1,46 @@
+"""A run's name becomes a folder in every zone, so it must be fit for one; a fresh run gives up only others like it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from wardlake.adapters.sqlite_registry import SqliteRegistry
+from wardlake.model.errors import ConfigurationError
+from wardlake.pipelines.dev_refresh import PLAN
+from wardlake.pipelines.refresh.begin import give_up_others, require_name
+from wardlake.runs.engine import load_run, save_run
+from wardlake.runs.states import Run, RunState
+
+RUN = Run(run_id="old", plan=PLAN.name, source="clinic", arguments={"sample": 1.0}, started_at="2026-01-31", actor="os:x")
+
+
+@pytest.mark.parametrize("name", ["", "nightly-7", "dev-20260131T020000Z-3f9a1c", "scheduled__2026.1"])
+def test_a_plain_name_is_taken(name: str) -> None:
+    require_name(name)
+
+
+@pytest.mark.parametrize("name", ["../../dev/clinic", "a/b", "..", "a..b", ".hidden", "a b", "a\n", "ü", "a" * 101])
+def test_a_name_that_leads_elsewhere_is_refused(name: str) -> None:
+    with pytest.raises(ConfigurationError) as refused:
+        require_name(name)
+    assert refused.value.exit_code == 2
+
+
+def test_a_fresh_run_gives_up_every_unfinished_run_like_it_and_no_other(tmp_path: Path) -> None:
+    registry, fresh = SqliteRegistry(tmp_path / "registry.db"), replace(RUN, run_id="fresh")
+    ends = {
+        "old": (replace(RUN, state=RunState.HALTED, exit_code=10, halted_at="classify"), RunState.REFUSED),
+        "killed": (replace(RUN, run_id="killed"), RunState.REFUSED),
+        "done": (replace(RUN, run_id="done", state=RunState.DONE), RunState.DONE),
+        "sample": (replace(RUN, run_id="sample", arguments={"sample": 0.05}), RunState.RUNNING),
+        "other": (replace(RUN, run_id="other", source="hospital"), RunState.RUNNING),
+        "fresh": (fresh, RunState.RUNNING),
+    }
+    for run, _ in ends.values():
+        save_run(registry, run)
+    give_up_others(registry, fresh)
+    found = {name: run.state for name in ends if (run := load_run(registry, name)) is not None}
+    assert found == {name: state for name, (_, state) in ends.items()}
