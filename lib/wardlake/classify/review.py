@@ -23,6 +23,7 @@ REQUESTS, REVIEWS = "classification_requests", "classification_reviews"
 DECIDED, WAITING, APPROVED = "decided", "waiting", "approved"
 
 Record = Callable[[AuditEvent], object]
+Write = Callable[[Decision], object]
 
 _REVIEWERS = frozenset({Role.STEWARD, Role.COMPLIANCE})
 
@@ -71,8 +72,11 @@ def review(
     at: str,
     record: Record,
     evidence: ColumnEvidence | None = None,
+    write: Write = lambda _: None,
 ) -> Review:
     """Record a steward's or compliance officer's decision; `record` is called before anything is stored.
+
+    `write` is given a decision that needs nobody else, before the request is answered: a killed review is given again.
 
     What speaks against `safe` is taken from `evidence`, else from the open request. Raises `NotAllowed` for other roles,
     `ContractBroken` without a reason, or where `safe` is said of a column that nobody has looked into.
@@ -84,6 +88,8 @@ def review(
     state = WAITING if kinds else DECIDED
     outcome = Review(source=source, column=column, decision_hash=hash_decision(decision), kinds=kinds, state=state)
     record(_event(AuditKind.CLASSIFICATION_REVIEWED, identity, outcome, at, reason=decision.reason, decision=decision))
+    if state == DECIDED:
+        write(decision)
     registry.put(REVIEWS, _review_key(outcome), _document(outcome, identity, decision, at))
     registry.delete(REQUESTS, _key(source, column.table, column.path))
     return outcome
@@ -98,10 +104,12 @@ def approve(
     at: str,
     record: Record,
     check: Callable[[Decision], object] = lambda _: None,
+    write: Write = lambda _: None,
 ) -> Decision:
     """A second person confirms the waiting review of a column; returns the decision that now stands.
 
-    `check` may refuse that decision, then `record` is called, then the state changes. Raises `NotAllowed` for the reviewer's
+    `check` may refuse that decision, then `record` is called, then `write`, then the state changes: a killed approval is given
+    again. Raises `NotAllowed` for the reviewer's
     own credential or name, for other roles, and without a second factor in production; `ContractBroken` where no review waits.
     """
     _require_reviewer(identity)
@@ -119,6 +127,7 @@ def approve(
     confirmed = {**waiting, "state": APPROVED, "approver": identity.credential, "approved_at": at}
     outcome = _review_of(confirmed)
     record(_event(AuditKind.CLASSIFICATION_APPROVED, identity, outcome, at))
+    write(decision)
     if not registry.replace(REVIEWS, key, waiting, confirmed):
         raise ContractBroken("The review changed meanwhile.", which=[str(column)], next_step="look at it again")
     registry.delete(REQUESTS, _key(source, column.table, column.path))  # a run that halted meanwhile asked again

@@ -11,7 +11,7 @@ from typing import Any
 
 from wardlake.classify.decisions import write_decision
 from wardlake.classify.gate import check_decisions
-from wardlake.classify.review import APPROVED, DECIDED, approve, load_approvals, request_reviews, review
+from wardlake.classify.review import APPROVED, approve, load_approvals, request_reviews, review
 from wardlake.deidentify.date_shifts import check_date_shifts
 from wardlake.deidentify.foreign_keys import check_references
 from wardlake.deidentify.profiles import check_profile
@@ -114,9 +114,8 @@ def review_column(settings: Settings, ports: PortsInHand, name: str, column: Col
             decision=decision,
             at=ports.clock.now().isoformat(),
             record=ports.trail.append,
+            write=lambda decided: write_decision(path, column.table, column.path, decided),
         )
-        if outcome.state == DECIDED:
-            write_decision(path, column.table, column.path, decision)
     return {"column": str(column), "state": outcome.state, "against": list(outcome.kinds), "file": str(path)}
 
 
@@ -125,7 +124,7 @@ def approve_column(settings: Settings, ports: PortsInHand, name: str, column: Co
     caller: Identity = ports.identity.second_factor(code) if code else ports.identity.caller()
     with deciding(settings, ports, name) as current:
         path = classification_file(current, name)
-        decision = approve(
+        approve(
             ports.registry,
             identity=caller,
             source=name,
@@ -133,8 +132,8 @@ def approve_column(settings: Settings, ports: PortsInHand, name: str, column: Co
             at=ports.clock.now().isoformat(),
             record=ports.trail.append,
             check=lambda waiting: require_consistent(current, name, column, waiting),
+            write=lambda confirmed: write_decision(path, column.table, column.path, confirmed),
         )
-        write_decision(path, column.table, column.path, decision)
     return {"column": str(column), "state": APPROVED, "file": str(path)}
 
 

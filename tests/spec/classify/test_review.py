@@ -184,6 +184,29 @@ def test_nothing_is_stored_when_the_record_cannot_be_written(registry: SqliteReg
     assert load_approvals(registry, "s") == []
 
 
+class Killed(BaseException):
+    """Stands for a kill: nothing of ours catches it."""
+
+
+def test_what_was_killed_while_it_was_written_is_given_again(registry: SqliteRegistry) -> None:
+    def die(_: Decision) -> None:
+        raise Killed
+
+    written: list[Decision] = []
+    request_review(registry, source="s", run_id="r", evidence=seen(), at=AT)
+    with pytest.raises(Killed):
+        decide(registry, person("c1"), SAFE, [], write=die)
+    assert decide(registry, person("c1"), SAFE, [], write=written.append) == DECIDED
+    request_review(registry, source="s", run_id="r", evidence=seen(IdentifierKind.SSN), at=AT)
+    assert decide(registry, person("c1"), SAFE, [], write=die) == WAITING
+    second = {"identity": person("c2"), "source": "s", "column": COLUMN, "at": AT, "record": [].append}
+    with pytest.raises(Killed):
+        approve(registry, **second, write=die)
+    approve(registry, **second, write=written.append)
+    assert written == [SAFE, SAFE]
+    assert len(load_approvals(registry, "s")) == 1
+
+
 def test_there_is_nothing_to_approve_without_a_review(registry: SqliteRegistry) -> None:
     with pytest.raises(ContractBroken, match="No review"):
         confirm(registry, person("c2"), [])
