@@ -7,6 +7,7 @@ object where a scalar was declared safe would carry undeclared fields).
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Protocol
 
 from pyspark.sql import Column
@@ -50,6 +51,24 @@ def rewrite_document(text: Column, node: Node, leaf: Leaf) -> Column:
     if rewritten is None:
         return F.when(text.isNotNull(), empty)
     return F.when(text.isNotNull(), F.coalesce(F.to_json(rewritten), empty))
+
+
+def document_arrays(text: Column, node: Node) -> Iterator[tuple[Column, Node]]:
+    """Every outermost declared array of the document, its scalars as variants, with the decisions on its elements."""
+    schema = _schema_of(node)
+    if not isinstance(schema, VariantType):
+        yield from _arrays_of(F.from_json(text, schema), schema, node)
+
+
+def _arrays_of(value: Column, schema: DataType, node: Node) -> Iterator[tuple[Column, Node]]:
+    match schema:
+        case ArrayType():
+            yield value, node.below[ELEMENTS]
+        case StructType():
+            for each in schema.fields:
+                yield from _arrays_of(value[each.name], each.dataType, node.below[each.name])
+        case _:
+            return
 
 
 def _schema_of(node: Node) -> ArrayType | StructType | VariantType:

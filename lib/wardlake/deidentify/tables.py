@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import date
 
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
+from pyspark.sql.types import StructField
 
-from wardlake.deidentify.decision_tree import grow_tree
+from wardlake.deidentify.decision_tree import Node, grow_tree
 from wardlake.deidentify.fields import Walk
 from wardlake.deidentify.own_identifiers import OWN, join_own_identifiers
 from wardlake.deidentify.reference_data import ReferenceData
 from wardlake.deidentify.row_context import RowContext
-from wardlake.deidentify.token_columns import IdentifierRecorder, token_columns
+from wardlake.deidentify.token_columns import token_columns
 from wardlake.model.errors import UnclassifiedColumns
 from wardlake.model.sources import TableSpec
-from wardlake.model.treatments import Decision, TokenMode
-from wardlake.tokens.mapping import Identifiers
+from wardlake.model.treatments import Decision
 from wardlake.tokens.source import TokenSource
 
 
@@ -38,7 +38,7 @@ def deidentify_table(
     likewise.
     Guarantee: nothing passes without a decision. Raises `UnclassifiedColumns` naming every column and nested field that has
     none; JSON paths without one are removed from their documents. In random mode the mapping must hold every identifier
-    (`list_identifiers`). Released free text needs `own_identifiers` (`list_own_identifiers`, one row per patient).
+    (`wardlake.deidentify.identifiers`). Released free text needs `own_identifiers` (`list_own_identifiers`, one row per patient).
     """
     columns = token_columns(tokens)
     row = RowContext(
@@ -50,42 +50,16 @@ def deidentify_table(
         as_of=as_of,
         own_identifiers=None if own_identifiers is None or not table.patient else F.col(OWN),
     )
-    kept = _columns_of(row)
+    kept = transform_columns(row, df.schema.fields, grow_tree(decisions))
     if row.own_identifiers is not None and own_identifiers is not None:
         df = join_own_identifiers(df, own_identifiers, patient=table.patient)
     return columns.attach(df).select(*kept)
 
 
-def list_identifiers(
-    df: DataFrame, *, table: TableSpec, decisions: Mapping[str, Decision], mode: TokenMode, references: ReferenceData
-) -> dict[str, list[Identifiers]]:
-    """Every identifier of a table that gets a token, by domain, for the mapping.
-
-    In random mode the owners of surrogates are among them. Identifiers within arrays and maps are not listed: their tokens are
-    made by key only, and lead back where the key columns hold them too.
-    """
-    recorder = IdentifierRecorder(mode)
-    _columns_of(
-        RowContext(
-            table=table,
-            schema=df.schema,
-            decisions=decisions,
-            tokens=recorder,
-            references=references,
-            as_of=date.max,
-            own_identifiers=F.col(OWN) if table.patient else None,  # named, never read: only what is noted counts
-        )
-    )
-    found: dict[str, list[Identifiers]] = {}
-    for each in recorder.identifiers:
-        rows = df.select(each.value.alias("value"))
-        found.setdefault(each.domain, []).append(Identifiers(rows=rows, keep_format=each.keep_format))
-    return found
-
-
-def _columns_of(row: RowContext) -> list[Column]:
-    tree, walk, kept = grow_tree(row.decisions), Walk(row), []
-    for each in row.schema.fields:
+def transform_columns(row: RowContext, fields: Sequence[StructField], tree: Node) -> list[Column]:
+    """These columns of the row's table as the decisions leave them; raises `UnclassifiedColumns` naming every one without."""
+    walk, kept = Walk(row), []
+    for each in fields:
         value = walk.transform(F.col(f"`{each.name}`"), each.dataType, tree.at(each.name), each.name)
         if value is not None:
             kept.append(value.alias(each.name))

@@ -14,7 +14,8 @@ from tests.spec.deidentify.conftest import SAFE, sensitive
 
 from wardlake.adapters.delta_tables import DeltaTables
 from wardlake.adapters.sealed_key_file import SealedKeyFile, create_key_file
-from wardlake.deidentify.tables import deidentify_table, list_identifiers
+from wardlake.deidentify.identifiers import list_identifiers
+from wardlake.deidentify.tables import deidentify_table
 from wardlake.model.errors import ConfigurationError
 from wardlake.model.sources import TableSpec
 from wardlake.model.treatments import DateShift, Decision, EmbeddedTokens, Surrogate, SurrogateKind, Token, TokenMode

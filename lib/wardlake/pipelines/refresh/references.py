@@ -12,7 +12,6 @@ from wardlake.model.errors import BrokenReferences
 from wardlake.model.plan import Outcome
 from wardlake.model.sources import SourceSpec
 from wardlake.model.treatments import Classification, Null
-from wardlake.pipelines.refresh.deidentify import source_frames
 from wardlake.pipelines.refresh.job import RefreshJob
 from wardlake.pipelines.refresh.quarantine import quarantine
 from wardlake.publish.references import ReferenceMeasure, measure_references, reference_name
@@ -23,7 +22,7 @@ def references(job: RefreshJob, outcomes: Mapping[str, Outcome]) -> Outcome:
     """Measure every declared key in the source and in the output, and compare."""
     staged = staged_frames(job, outcomes)
     kept, given_up = split_references(job.source, job.classification, {name: rows.columns for name, rows in staged.items()})
-    before = measure_references(source_frames(job, job.ring(outcomes)), kept)
+    before = measured_before(kept, outcomes)
     after = measure_references(staged, kept)
     try:
         require_references(before, after)
@@ -31,6 +30,14 @@ def references(job: RefreshJob, outcomes: Mapping[str, Outcome]) -> Outcome:
         quarantine(job, broken, {"references": proofs(before, after)})
         raise
     return {"references": proofs(before, after), "given_up": given_up, "note": f"{len(after)} keys join as in the source"}
+
+
+def measured_before(kept: SourceSpec, outcomes: Mapping[str, Outcome]) -> list[ReferenceMeasure]:
+    """The measures of the source's side of these references, taken when the rows were de-identified."""
+    names = {reference_name(table.name, r.columns, r.table, r.to) for table, r in kept.references()}
+    told = cast(list[dict[str, Any]], outcomes["deidentify"]["source_references"])
+    measures = [ReferenceMeasure(**{**each, "columns": tuple(each["columns"]), "to": tuple(each["to"])}) for each in told]
+    return [measure for measure in measures if measure.name in names]
 
 
 def split_references(
