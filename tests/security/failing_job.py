@@ -1,6 +1,7 @@
 """A job that fails on a cell, in the engine and in a Python worker, run by `test_session_settings` in a process of its own.
 
-First as Wardlake's sessions are, then with Spark's log on, as the control; only Spark writes to stderr.
+First as Wardlake's sessions are, then with Spark's log on, as the control; only Spark writes to stderr, but for one line once
+it has started. It prints the command line of its engine, which was given a secret setting.
 """
 
 from __future__ import annotations
@@ -17,11 +18,18 @@ from pyspark.sql import DataFrame
 from wardlake.adapters.spark_session import start_session
 
 ROOT = Path(__file__).parents[2]
+SETTING = "spark.wardlake.test.password"
 
 
 def main() -> None:
     conf = {"spark.driver.memory": "1000m", "spark.sql.warehouse.dir": sys.argv[1]}
-    spark = start_session("failing", jar_folder=ROOT / ".tools" / "jars", master="local[2]", conf=conf)
+    spark = start_session(
+        "failing", jar_folder=ROOT / ".tools" / "jars", master="local[2]", conf=conf, secrets={SETTING: "Tintinnabulation"}
+    )
+    engine = spark.sparkContext._gateway.proc.pid  # type: ignore[union-attr]
+    print("set" if spark.sparkContext.getConf().get(SETTING) == "Tintinnabulation" else "not set")
+    print(Path(f"/proc/{engine}/cmdline").read_bytes().replace(b"\0", b" ").decode())
+    print("started", file=sys.stderr, flush=True)
     for level, name in (("", "Oberholtzer"), ("ERROR", "Quackenbush")):
         if level:
             spark.sparkContext.setLogLevel(level)
