@@ -21,6 +21,7 @@ from functools import partial
 from pathlib import Path
 
 import pyarrow as pa
+from tests.benchmarks.presidio import start_analyzer
 from tests.detection_rules import matchers, words
 
 from wardlake.detect.matching import Matcher
@@ -114,29 +115,7 @@ def detect_ours(matchers: Sequence[Matcher], texts: Sequence[str]) -> Labels:
 
 
 def start_presidio() -> Detect:
-    import tldextract
-    from presidio_analyzer import AnalyzerEngine, RecognizerRegistry
-    from presidio_analyzer.nlp_engine import NlpEngineProvider, SpacyNlpEngine
-
-    class Blank(SpacyNlpEngine):  # type: ignore[misc]
-        """English words without a model: Presidio's rules, and no names."""
-
-        def load(self) -> None:
-            import spacy
-
-            self.nlp = {"en": spacy.blank("en")}
-
-    tldextract.tldextract.TLD_EXTRACTOR = tldextract.TLDExtract(suffix_list_urls=())  # its own list: no look-up on the network
-    registry = RecognizerRegistry()
-    registry.load_predefined_recognizers(languages=["en"])
-    model = os.environ.get("PRESIDIO_MODEL", "")
-    if model:
-        names = {"nlp_engine_name": "spacy", "models": [{"lang_code": "en", "model_name": model}]}
-        engine = NlpEngineProvider(nlp_configuration=names).create_engine()
-    else:
-        engine = Blank()
-        engine.load()
-    analyzer = AnalyzerEngine(registry=registry, nlp_engine=engine, supported_languages=["en"])
+    analyzer = start_analyzer()
 
     def detect(texts: Sequence[str]) -> Labels:
         found = (analyzer.analyze(text, language="en") for text in texts)
