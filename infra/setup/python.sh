@@ -41,12 +41,22 @@ wider_or_same() {
     esac
 }
 
+# An environment is never narrowed: who ran the tests keeps pytest when the demo is set up after them.
+widest_installed() {
+    widest=$1
+    for candidate in $(wider_or_same "$1"); do
+        [ ! -f "$environment/lock.$candidate" ] || widest=$candidate
+    done
+    echo "$widest"
+}
+
 install_uv
 if [ "$lock" = airflow ]; then
     environment=.venv-airflow
 else
     environment=.venv
 fi
+lock=$(widest_installed "$lock")
 for candidate in $(wider_or_same "$lock"); do
     if is_stamped "$environment/lock.$candidate" "$(fingerprint "locks/$candidate.txt" pyproject.toml)"; then
         exit 0

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -87,7 +88,7 @@ def review(
     kinds = _kinds_against(registry, source, column, decision, evidence)
     state = WAITING if kinds else DECIDED
     outcome = Review(source=source, column=column, decision_hash=hash_decision(decision), kinds=kinds, state=state)
-    record(_event(AuditKind.CLASSIFICATION_REVIEWED, identity, outcome, at, reason=decision.reason, decision=decision))
+    record(_event(AuditKind.CLASSIFICATION_REVIEWED, identity, outcome, at, decision=decision))
     if state == DECIDED:
         write(decision)
     registry.put(REVIEWS, _review_key(outcome), _document(outcome, identity, decision, at))
@@ -239,9 +240,7 @@ def _approval_of(document: Mapping[str, Any]) -> Approval:
     )
 
 
-def _event(
-    kind: AuditKind, identity: Identity, outcome: Review, at: str, *, reason: str = "", decision: Decision | None = None
-) -> AuditEvent:
+def _event(kind: AuditKind, identity: Identity, outcome: Review, at: str, *, decision: Decision | None = None) -> AuditEvent:
     details: dict[str, Any] = {
         "source": outcome.source,
         "column": short_name(str(outcome.column)),
@@ -251,7 +250,8 @@ def _event(
     }
     if decision is not None:
         rule = asdict(decision.rule) if decision.rule is not None else None
-        details |= {"verdict": decision.verdict.value, "rule": rule["rule"] if rule else None, "reason": reason}
+        details |= {"verdict": decision.verdict.value, "rule": rule["rule"] if rule else None}
+        details["reason_sha256"] = hashlib.sha256(decision.reason.encode()).hexdigest()  # words stand in the reviewed file
     return AuditEvent(kind=kind, actor=identity.subject, at=at, details=details)
 
 

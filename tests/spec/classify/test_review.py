@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -9,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from wardlake.adapters.sqlite_registry import SqliteRegistry
+from wardlake.audit.scan import check_event
 from wardlake.classify.decisions import write_decision
 from wardlake.classify.gate import check_decisions
 from wardlake.classify.review import (
@@ -238,3 +240,11 @@ def test_a_file_that_is_no_classification_is_left_alone(tmp_path: Path) -> None:
         with pytest.raises(ConfigurationError):
             write_decision(tmp_path / name, "t", "a", SAFE)
     assert (tmp_path / "list.yaml").read_text() == "- 1\n"
+
+
+def test_a_reason_of_many_words_is_recorded_by_its_hash(registry: SqliteRegistry) -> None:
+    said = "the interface engine writes its own release number here and has never written anything that anybody typed"
+    events: list[AuditEvent] = []
+    decide(registry, person("c1"), replace(TOKEN, reason=said), events, evidence=seen())
+    check_event(events[0])
+    assert events[0].details["reason_sha256"] == hashlib.sha256(said.encode()).hexdigest()
