@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 import pyspark.sql.functions as F
 from pyspark.sql import DataFrame, Observation
 
-from wardlake.audit.content_hash import row_sum_expression
+from wardlake.audit.content_hash import hash_row, sum_hashes
 from wardlake.deidentify.foreign_keys import order_tables
 from wardlake.deidentify.free_text import TextVocabulary
 from wardlake.deidentify.losses import count_filled, losing_columns, lost_values
@@ -26,6 +26,8 @@ from wardlake.runs.tables_at_once import for_each
 from wardlake.tokens.keyring import KeyRing
 from wardlake.tokens.mapping import Mappings
 from wardlake.tokens.source import TokenSource
+
+_HASH = "__wardlake_row_hash"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -119,8 +121,9 @@ def stage_table(
         own_identifiers=own,
     )
     counts = [F.count(F.lit(1)).alias("rows"), *count_filled(watched)]
-    hashed = output.observe(after, *counts, row_sum_expression(output).alias("sum"))
-    version = job.tables.replace(job.layout.staged_table(job.run_id, name), hashed)
+    hashed = output.withColumn(_HASH, hash_row(output.schema))  # a column is compiled, an observed aggregate interpreted
+    counted = hashed.observe(after, *counts, sum_hashes(F.col(_HASH)).alias("sum")).drop(_HASH)
+    version = job.tables.replace(job.layout.staged_table(job.run_id, name), counted)
     return Deidentified(
         rows_in=int(before.get["rows"]),
         rows_out=int(after.get["rows"]),
