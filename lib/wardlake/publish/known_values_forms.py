@@ -33,6 +33,7 @@ _NUMBERS = frozenset(
     }
 )
 _FEWEST_GATE_WORDS = 2
+_WORDS_OF_A_NUMBERED_STREET = 3  # `387 e st` says more than its few letters
 _COUNTRY_CODE_LENGTH = 11
 
 
@@ -93,10 +94,10 @@ def part_forms(words: Sequence[str], policy: KnownValuePolicy) -> Iterator[Form]
 
 def _address_forms(words: Sequence[str], policy: KnownValuePolicy) -> Iterator[Form]:
     short = shorten_words(words, policy.abbreviations)
-    yield from _text_forms(short, IdentifierKind.STREET_ADDRESS, policy.min_text, policy)
     units = [at for at, word in enumerate(short) if word in policy.unit_words]
-    if units:
-        yield from _text_forms(short[: units[0]], IdentifierKind.STREET_ADDRESS, policy.min_text, policy)
+    for form in [short, short[: units[0]]] if units else [short]:
+        numbered = len(form) >= _WORDS_OF_A_NUMBERED_STREET and form[0].isdecimal()
+        yield from _text_forms(form, IdentifierKind.STREET_ADDRESS, policy.min_code if numbered else policy.min_text, policy)
 
 
 def _code_forms(value: str, words: Sequence[str], kind: IdentifierKind, policy: KnownValuePolicy) -> Iterator[Form]:

@@ -7,6 +7,7 @@ import pickle
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pytest
 from pyspark.sql import DataFrame, SparkSession
 from tests.spec.publish.residue_data import CLASSIFICATION, KEY, PATIENT_COLUMNS, PATIENT_ROWS, residue_policy, sensitive
@@ -14,12 +15,15 @@ from tests.spec.publish.residue_data import CLASSIFICATION, KEY, PATIENT_COLUMNS
 from wardlake.model.identifiers import ColumnPath
 from wardlake.model.treatments import Classification, Profile, Surrogate, SurrogateKind, Token, TokenMode
 from wardlake.model.treatments import IdentifierKind as Kind
+from wardlake.publish.canaries_known import draw_known_canaries
 from wardlake.publish.known_values import collect_known_values, key_relation
+from wardlake.publish.known_values_forms import list_forms
 from wardlake.publish.known_values_hash import hash_key, hash_texts
-from wardlake.publish.known_values_index import KnownValues, load_known_values
+from wardlake.publish.known_values_index import KnownValues, build_known_values, load_known_values
 from wardlake.publish.known_values_matcher import known_matchers
 from wardlake.publish.known_values_policy import known_kind
 from wardlake.publish.linkage_columns import find_person_columns
+from wardlake.publish.recall import add_planted, lower_bound
 
 POLICY = residue_policy()
 _ARABIC = "\u0665\u0661\u0662\u0663\u0665\u0669\u0664\u0667\u0663"
@@ -203,3 +207,24 @@ def test_no_known_values_find_nothing(spark: SparkSession) -> None:
     )  # fmt: skip
     known = load_known_values(empty, key=KEY, policy=POLICY.known_values)
     assert found(known, "Wilhelmina Oberholtzer 512-35-9473") == set()
+
+
+def test_a_short_street_is_searched_for_where_it_has_a_number() -> None:
+    texts = {form.text for form in list_forms("387 East Street Apt 43", Kind.STREET_ADDRESS, POLICY.known_values)}
+    assert "387est" in texts
+    assert "est" not in {form.text for form in list_forms("East Street", Kind.STREET_ADDRESS, POLICY.known_values)}
+
+
+def test_made_up_values_are_found_whatever_the_run() -> None:
+    floors, nothing = residue_policy().recall, np.array([], dtype=np.int8)
+    none_known = build_known_values(
+        nothing, nothing, nothing.astype(np.int16), nothing.astype(np.int64), subkey=bytes(16), policy=POLICY.known_values
+    )
+    for run in range(5):
+        planted = draw_known_canaries(f"run-{run}", per_kind=floors.canaries_per_kind)
+        value, _, digits = known_matchers(add_planted(none_known, planted))
+        for kind, plants in planted.items():
+            cells = pa.array([plant.text for plant in plants])
+            masks = [matcher.match(cells).get(kind, pa.array([False] * len(cells))) for matcher in (value, digits)]
+            hits = int(pc.sum(pc.or_(*masks)).as_py())
+            assert lower_bound(hits, len(plants), floors.confidence) >= floors.known_value_floor, (run, kind)
