@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from wardlake.model.errors import WardlakeError
+from wardlake.model.errors import ConfigurationError, WardlakeError
 from wardlake.model.plan import Outcome, Plan, Step
 from wardlake.ports.registry import Registry, RegistryUnavailable
 from wardlake.runs.cpu import tree_cpu_seconds
@@ -105,7 +105,11 @@ def _do_step(step: Step, run: Run, work: Work, registry: Registry, progress: Pro
     outcomes = {name: record.outcome for name, record in run.steps.items()}
     missing = [need for need in step.needs if need not in outcomes]
     if missing:
-        raise WardlakeError(f"Step {step.name} needs steps that are not done.", which=missing)
+        raise ConfigurationError(
+            what=f"Step {step.name} needs steps that are not done, or that a change of code or configuration has undone: "
+            f"{', '.join(missing)}.",
+            next_step="run those first, or the whole run without --only",
+        )
     wall, cpu = time.monotonic(), tree_cpu_seconds()
     try:
         outcome = work.functions[step.name](outcomes)
