@@ -85,7 +85,7 @@ def main() -> None:
     print(json.dumps(told, indent=2))
 
 
-@dataclass(slots=True)
+@dataclass
 class Sides:
     """Both ways over the same tables."""
 

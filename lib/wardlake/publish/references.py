@@ -12,6 +12,9 @@ from pyspark.sql.types import DataType
 
 from wardlake.model.sources import Reference, SourceSpec, TableSpec
 
+_UNPIVOT = """SELECT reference, first_hash, second_hash, child_rows, parent_rows
+    FROM {rows} UNPIVOT INCLUDE NULLS ((first_hash, second_hash, reference, child_rows, parent_rows) FOR entry IN (ENTRIES))"""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReferenceMeasure:
@@ -107,43 +110,35 @@ def _types(df: DataFrame, columns: tuple[str, ...]) -> list[DataType]:
 def _key_counts(df: DataFrame, keys: list[_Key]) -> DataFrame:
     """One row per (row of `df`, key): the table is read once however many keys it takes part in.
 
-    A null key has null hashes, so that all of a reference's null keys meet in one group.
+    A null key has null hashes, so that all of a reference's null keys meet in one group. UNPIVOT is compiled into the scan, where
+    an exploded array of structs is built of objects. All names in it are made here: none is a column's of the source.
     """
-    narrow = df.select(*_hashes(keys))
-    entries = F.array(*[_entry(key) for key in keys])
-    return narrow.select(F.inline(entries))
+    hashed = {key: place for place, key in enumerate(sorted({(key.columns, key.as_text) for key in keys}))}
+    numbers = [F.lit(number).alias(f"reference{number}") for number in sorted({key.reference for key in keys})]
+    counts = [F.lit(count).cast("bigint").alias(f"count{count}") for count in (0, 1)]
+    entries = ", ".join(f"({', '.join(_entry(key, hashed[key.columns, key.as_text]))})" for key in keys)
+    rows = df.select(*_hashes(hashed), *numbers, *counts)
+    return df.sparkSession.sql(_UNPIVOT.replace("ENTRIES", entries), rows=rows)
 
 
-def _hashes(keys: list[_Key]) -> Iterator[Column]:
+def _entry(key: _Key, place: int) -> tuple[str, ...]:
+    """The columns of one entry, in the order of UNPIVOT's names."""
+    child, parent = (0, 1) if key.is_parent else (1, 0)
+    return f"first{place}", f"second{place}", f"reference{key.reference}", f"count{child}", f"count{parent}"
+
+
+def _hashes(hashed: Mapping[tuple[tuple[str, ...], bool], int]) -> Iterator[Column]:
     """The hashes of each distinct key, computed once and shared by all references that use it."""
-    for columns, as_text in sorted({(key.columns, key.as_text) for key in keys}):
+    for (columns, as_text), place in hashed.items():
         parts = [_part(column, as_text) for column in columns]
         absent = reduce(Column.__or__, [part.isNull() for part in parts])
-        for label, seed in (("first", "a"), ("second", "b")):
-            value = F.when(~absent, F.xxhash64(F.lit(seed), *parts))
-            yield value.alias(_hash_name(columns, as_text, label))
+        for label in ("first", "second"):
+            yield F.when(~absent, F.xxhash64(F.lit(label), *parts)).alias(f"{label}{place}")
 
 
 def _part(column: str, as_text: bool) -> Column:
     name = F.col(f"`{column.replace('`', '``')}`")
     return name.cast("string") if as_text else name
-
-
-def _hash_name(columns: tuple[str, ...], as_text: bool, label: str) -> str:
-    return f"{label}:{as_text}:{'+'.join(columns)}"
-
-
-def _entry(key: _Key) -> Column:
-    first, second = (
-        F.col(f"`{_hash_name(key.columns, key.as_text, label).replace('`', '``')}`") for label in ("first", "second")
-    )
-    return F.struct(
-        F.lit(key.reference).alias("reference"),
-        first.alias("first_hash"),
-        second.alias("second_hash"),
-        F.lit(0 if key.is_parent else 1).cast("bigint").alias("child_rows"),
-        F.lit(1 if key.is_parent else 0).cast("bigint").alias("parent_rows"),
-    )
 
 
 def _totals() -> list[Column]:
