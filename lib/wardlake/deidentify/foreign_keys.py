@@ -44,6 +44,15 @@ def order_tables(source: SourceSpec) -> list[list[str]]:
     return [sorted(group, key=position.__getitem__) for group in _components(parents)]
 
 
+def table_levels(source: SourceSpec) -> list[list[str]]:
+    """Tables that may be worked on at once: a level's parents are all in the levels before it, or in a circle with it."""
+    level: dict[str, int] = {}
+    for group in order_tables(source):
+        parents = {r.table for name in group for r in source.tables[name].references} - set(group)
+        level |= dict.fromkeys(group, 1 + max((level[parent] for parent in parents if parent in level), default=-1))
+    return [[name for name, place in level.items() if place == number] for number in range(max(level.values(), default=-1) + 1)]
+
+
 def _check_pair(
     source: SourceSpec, classification: Classification, table: TableSpec, reference: Reference, *, column: str, target: str
 ) -> Iterator[str]:

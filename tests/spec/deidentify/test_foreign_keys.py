@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from tests.spec.deidentify.conftest import BLOCKED, SAFE, sensitive
 
-from wardlake.deidentify.foreign_keys import check_references, order_tables
+from wardlake.deidentify.foreign_keys import check_references, order_tables, table_levels
 from wardlake.model.sources import Reference, SourceKind, SourceSpec, TableSpec
 from wardlake.model.treatments import Classification, Decision, Generalise, Null, Profile, Token, TokenMode, Zip3
 
@@ -81,6 +81,7 @@ def test_parents_come_before_children() -> None:
         TableSpec(name="people"),
     )
     assert order_tables(source) == [["payers"], ["people"], ["claims"], ["lines"]]
+    assert table_levels(source) == [["payers", "people"], ["claims"], ["lines"]]
 
 
 def test_a_self_reference_is_a_group_of_one_and_a_cycle_a_group() -> None:
@@ -92,3 +93,4 @@ def test_a_self_reference_is_a_group_of_one_and_a_cycle_a_group() -> None:
         TableSpec(name="houses", references=(refer("houses", "above"),)),
     )
     assert order_tables(source) == [["houses"], ["wards", "staff", "teams"], ["beds"]]
+    assert table_levels(source) == [["houses"], ["wards", "staff", "teams"], ["beds"]]

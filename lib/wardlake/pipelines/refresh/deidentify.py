@@ -10,7 +10,7 @@ import pyspark.sql.functions as F
 from pyspark.sql import Column, DataFrame
 
 from wardlake.audit.content_hash import row_sum_expression
-from wardlake.deidentify.foreign_keys import order_tables
+from wardlake.deidentify.foreign_keys import table_levels
 from wardlake.deidentify.free_text import TextVocabulary
 from wardlake.deidentify.losses import count_filled, losing_columns, lost_values
 from wardlake.deidentify.own_identifiers import list_own_identifiers
@@ -54,13 +54,13 @@ def deidentify(job: RefreshJob, _: Mapping[str, Outcome]) -> Outcome:
     measured = measure_references(frames, job.source)
     keep_mapping(job, ring, frames, tokens, references, measured)
     own = own_identifiers(job, frames, tokens)
-    names = [name for group in order_tables(job.source) for name in group]
 
     def stage(name: str) -> Deidentified:
         return stage_table(job, name, frames[name], tokens=tokens, references=references, own=own)
 
-    done = for_each(names, stage, at_once=AT_ONCE)
-    tables = dict(zip(names, done, strict=True))
+    tables: dict[str, Deidentified] = {}
+    for level in table_levels(job.source):  # parents before children
+        tables |= dict(zip(level, for_each(level, stage, at_once=AT_ONCE), strict=True))
     return {
         "tables": {
             name: {"rows_in": t.rows_in, "rows_out": t.rows_out, "version": t.version, "row_sum": t.row_sum}
