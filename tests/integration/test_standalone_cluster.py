@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.security.failing_job import ON_CLUSTER
 from tests.servers.minio import MinioServer, S3User, bucket_policy
 from tests.servers.spark_cluster import WORKERS, SparkCluster
 
@@ -59,3 +60,13 @@ def test_a_user_who_may_only_read_writes_nothing(spark_cluster: SparkCluster, mi
     assert ended.returncode != 0
     assert "AccessDenied" in ended.stderr
     assert list(minio_server.client().list_objects(bucket, recursive=True)) == []
+
+
+def test_workers_log_no_cell_of_a_job_that_fails(spark_cluster: SparkCluster, tmp_path: Path) -> None:
+    asked = {"master": spark_cluster.master, "conf": spark_cluster.conf()}
+    command = [sys.executable, "-m", "tests.security.failing_job", str(tmp_path), ON_CLUSTER]
+    ended = subprocess.run(command, input=json.dumps(asked), capture_output=True, text=True, check=False, timeout=300)
+    assert "failed 6 times" in ended.stdout, ended.stderr[-2000:]
+    logs = b"".join(path.read_bytes() for path in spark_cluster.folder.glob("worker-*/app-*/*/stderr"))
+    assert b"Quackenbush" in logs  # the control: with Spark's log on, cells are there
+    assert b"Oberholtzer" not in logs

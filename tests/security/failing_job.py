@@ -1,4 +1,4 @@
-"""A job that fails on a cell, in the engine and in a Python worker, run by `test_session_settings` in a process of its own.
+"""A job that fails on a cell, in the engine and in a Python worker, run in a process of its own.
 
 First as Wardlake's sessions are, then with Spark's log on, as the control; only Spark writes to stderr, but for one line once
 it has started. It prints the command line of its engine, which was given a secret setting.
@@ -6,6 +6,7 @@ it has started. It prints the command line of its engine, which was given a secr
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -18,13 +19,15 @@ from pyspark.sql import DataFrame
 from wardlake.adapters.spark_session import start_session
 
 ROOT = Path(__file__).parents[2]
+ON_CLUSTER = "--on-cluster"  # {master, conf} come on stdin
 SETTING = "spark.wardlake.test.password"
 
 
 def main() -> None:
-    conf = {"spark.driver.memory": "1000m", "spark.sql.warehouse.dir": sys.argv[1]}
+    asked = json.load(sys.stdin) if ON_CLUSTER in sys.argv else {"master": "local[2]", "conf": {}}
+    conf = {"spark.driver.memory": "1000m", "spark.sql.warehouse.dir": sys.argv[1], **asked["conf"]}
     spark = start_session(
-        "failing", jar_folder=ROOT / ".tools" / "jars", master="local[2]", conf=conf, secrets={SETTING: "Tintinnabulation"}
+        "failing", jar_folder=ROOT / ".tools" / "jars", master=asked["master"], conf=conf, secrets={SETTING: "Tintinnabulation"}
     )
     engine = spark.sparkContext._gateway.proc.pid  # type: ignore[union-attr]
     print("set" if spark.sparkContext.getConf().get(SETTING) == "Tintinnabulation" else "not set")
