@@ -11,6 +11,8 @@ from pyspark.sql import SparkSession
 from wardlake.adapters.spark_session import start_session
 
 ROOT = Path(__file__).parent.parent
+# Most queries of a test run once: Java's second compiler would cost more than it gives.
+QUICK = "-XX:TieredStopAtLevel=1"
 
 pytest_plugins = [
     "tests.servers.postgres",
@@ -34,6 +36,7 @@ def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
             "spark.sql.shuffle.partitions": "2",
             "spark.default.parallelism": "2",
             "spark.driver.memory": "1500m",
+            "spark.driver.extraJavaOptions": QUICK,
             "spark.sql.warehouse.dir": str(warehouse),
         },
     )

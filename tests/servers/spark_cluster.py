@@ -53,6 +53,7 @@ class SparkCluster:
             "spark.authenticate.secret": self.secret,
             "spark.executor.cores": "1",
             "spark.executor.memory": "900m",
+            "spark.executor.extraJavaOptions": "-XX:TieredStopAtLevel=1",
             "spark.cores.max": str(WORKERS),
             "spark.driver.memory": "1200m",
             "spark.driver.host": LOOPBACK,
