@@ -172,7 +172,10 @@ class PandasRules:
     def by_rule(self, rule: Rule, batch: pd.DataFrame, values: pd.Series) -> pd.Series:
         match rule:
             case Token(domain=domain):
-                return values.map(self.digests(values, domain).str[:32])
+                digests = self.digests(values, domain)
+                if values.dtype == object:
+                    return values.map(digests.str[:32])
+                return values.map(digests.map(lambda digest: int(digest[:15], 16))).astype("Int64")
             case DateShift(days=days):
                 return self.shifted(values, batch[self.patient or "Id"], days)
             case Surrogate():
