@@ -37,10 +37,10 @@ class DeltaTables:
             return bool(self._commits(path))
 
     def read(self, path: str, version: int | None = None) -> DataFrame:
-        self._required(path)
+        commits = self._required(path)
         reader = self._spark.read.format("delta")
         with _explained("read", path):
-            state = self._replay(path, version)
+            state = self._replay(path, version, commits)
             if state is not None and state.plain and is_literal(path):
                 return self._read_files(path, state)
             return (reader if version is None else reader.option("versionAsOf", version)).load(path)
@@ -58,15 +58,13 @@ class DeltaTables:
         return self.current_version(path)
 
     def current_version(self, path: str) -> int:
-        self._required(path)
-        with _explained("read", path):
-            return max(self._commits(path))
+        return max(self._required(path))
 
     def data_files(self, path: str, version: int | None = None) -> list[DataFile]:
         """What the Delta log lists as live at that version, in path order."""
-        self._required(path)
+        commits = self._required(path)
         with _explained("read", path):
-            state = self._replay(path, version)
+            state = self._replay(path, version, commits)
             live = None if state is None else state.files
             if live is None:
                 live = {row["path"]: row["size"] for row in self._live_files(path, version).select("path", "size").collect()}
@@ -136,9 +134,13 @@ class DeltaTables:
     def _none(self) -> Any:
         return java_class(self._spark, "scala.Option").empty()
 
-    def _required(self, path: str) -> None:
-        if not self.exists(path):
+    def _required(self, path: str) -> dict[int, str]:
+        """The table's commits; raises where there is no table."""
+        with _explained("read", path):
+            commits = self._commits(path)
+        if not commits:
             raise WardlakeError("There is no Delta table where one is expected.", which=[path])
+        return commits
 
     def _live_files(self, path: str, version: int | None) -> DataFrame:
         log = self._log(path)
@@ -152,9 +154,8 @@ class DeltaTables:
         """The names of the table's commits that the log still holds, by version; none where there is no table."""
         return commit_names(self.folders(path).children(f"{path}/_delta_log"))
 
-    def _replay(self, path: str, version: int | None) -> LogState | None:
+    def _replay(self, path: str, version: int | None, commits: Mapping[int, str]) -> LogState | None:
         """The table at a version by replaying a short log here; None for a log that is long or was tidied."""
-        commits = self._commits(path)
         last = max(commits) if version is None else version
         if last >= SHORT_LOG or any(number not in commits for number in range(last + 1)):
             return None

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from pyspark.sql import Column, DataFrame
+from pyspark.sql import Column
 from pyspark.sql import functions as F
 from pyspark.sql.types import (
     ArrayType,
@@ -28,25 +28,28 @@ BITMAP_BITS = 63  # bits of a bigint that a bitmap of nulls uses
 _LOW = 0xFFFFFFFF
 
 
-def row_sum_expression(df: DataFrame) -> Column:
-    """The aggregate `sum(xxhash64(row))` over all columns of `df` as decimal(38,0), whatever the rows' order; 0 for no rows.
-
-    Keep the count beside it: `F.count(F.lit(1))`. The sum is exact; beyond four billion rows it overflows and the job fails.
-    Raises `TypeError` for a column type without a hash.
-    """
-    return sum_hashes(hash_row(df.schema))
-
-
 def sum_hashes(row_hash: Column) -> Column:
-    """The exact sum of 64-bit hashes. The halves are summed as bigint (decision 0011)."""
+    """The exact sum of rows' 64-bit hashes as decimal(38,0), whatever the rows' order; 0 for no rows.
+
+    Keep the count beside it: `F.count(F.lit(1))`. The halves are summed as bigint (decision 0011). Beyond four billion rows the sum
+    overflows and the job fails.
+    """
     high = F.sum(F.shiftright(row_hash, 32)).cast("decimal(20,0)")
     low = F.sum(row_hash.bitwiseAND(F.lit(_LOW))).cast("decimal(20,0)")
     total = (high * F.lit(1 << 32).cast("decimal(10,0)") + low).cast("decimal(38,0)")
     return F.coalesce(total, F.lit(0).cast("decimal(38,0)"))
 
 
+def allow_nulls(schema: StructType) -> StructType:
+    """The schema with every top-level column nullable, as Delta stores it; the hash of a row depends on it."""
+    return StructType([StructField(field.name, field.dataType) for field in schema.fields])
+
+
 def hash_row(schema: StructType) -> Column:
-    """The 64-bit hash of a row: its columns in order, nested ones and nulls told apart."""
+    """The 64-bit hash of a row: its columns in order, nested ones and nulls told apart.
+
+    Raises `TypeError` for a column type without a hash.
+    """
     columns = [F.col(_quoted(field.name)) for field in schema.fields]
     return F.xxhash64(*_parts(columns, schema.fields))
 

@@ -10,9 +10,9 @@ import pyspark.sql.functions as F
 from py4j.protocol import Py4JError  # type: ignore[import-untyped]
 from pyspark.errors import PySparkException
 from pyspark.sql import DataFrame, Observation
-from pyspark.sql.types import StructField, StructType
+from pyspark.sql.types import StructType
 
-from wardlake.audit.content_hash import hash_row, sum_hashes
+from wardlake.audit.content_hash import allow_nulls, hash_row, sum_hashes
 from wardlake.model.errors import ContractBroken
 from wardlake.model.sources import TableSpec
 from wardlake.ports.sources import OpenSource, RawTable
@@ -77,11 +77,6 @@ def observe_content(table: TableSpec, typed: TypedTable, raw: RawTable) -> Watch
     names = wide.columns[: len(typed.columns)]
     schema = allow_nulls(StructType([wide.schema[name] for name in names]))
     return Watched(rows=wide.withColumn(_HASH, hash_row(schema)), schema=schema, rules=tuple(broken))
-
-
-def allow_nulls(schema: StructType) -> StructType:
-    """The schema with every top-level column nullable, as Delta stores it; the hash of a row depends on it."""
-    return StructType([StructField(field.name, field.dataType) for field in schema.fields])
 
 
 def type_table(table: TableSpec, raw: RawTable) -> TypedTable:

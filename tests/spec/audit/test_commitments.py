@@ -10,7 +10,7 @@ from pyspark.sql import SparkSession
 
 from wardlake.audit.canonical import canonical_json
 from wardlake.audit.commitment import commit, verify_commitment
-from wardlake.audit.content_hash import hash_row, row_sum_expression
+from wardlake.audit.content_hash import hash_row, sum_hashes
 from wardlake.audit.merkle import EMPTY, merkle_root
 
 SECRET, OTHER = b"s" * 32, b"o" * 32
@@ -22,7 +22,7 @@ NEW = ("p77", "hiv")
 
 def row_sum(spark: SparkSession, rows: list[tuple[str, str]]) -> int:
     df = spark.createDataFrame(rows, SCHEMA)
-    (row,) = df.select(row_sum_expression(df).alias("rows")).collect()
+    (row,) = df.select(sum_hashes(hash_row(df.schema)).alias("rows")).collect()
     return int(Decimal(row["rows"]))
 
 

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import Any
 
 import pyspark.sql.functions as F
-from pyspark.sql import Column, DataFrame
+from pyspark.sql import DataFrame, Observation
 
-from wardlake.audit.content_hash import row_sum_expression
+from wardlake.audit.content_hash import allow_nulls, hash_row, sum_hashes
 from wardlake.deidentify.foreign_keys import table_levels
 from wardlake.deidentify.free_text import TextVocabulary
 from wardlake.deidentify.losses import count_filled, losing_columns, lost_values
@@ -27,6 +26,8 @@ from wardlake.runs.tables_at_once import for_each
 from wardlake.tokens.keyring import KeyRing
 from wardlake.tokens.mapping import Mappings
 from wardlake.tokens.source import TokenSource
+
+_HASH = "__wardlake_row_hash"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -106,11 +107,12 @@ def own_identifiers(job: RefreshJob, frames: Mapping[str, DataFrame], tokens: To
 def stage_table(
     job: RefreshJob, name: str, rows: DataFrame, *, tokens: TokenSource, references: ReferenceData, own: DataFrame | None
 ) -> Deidentified:
-    """De-identify one table into staging; what lies there is counted and hashed."""
+    """De-identify one table into staging, counted and hashed in the pass that writes it."""
+    before, after = Observation(), Observation()
     decisions = job.classification.tables.get(name, {})
     watched = losing_columns(rows.schema, decisions)
     output = deidentify_table(
-        rows,
+        rows.observe(before, F.count(F.lit(1)).alias("rows"), *count_filled(watched)),
         table=job.source.tables[name],
         decisions=decisions,
         tokens=tokens,
@@ -118,23 +120,15 @@ def stage_table(
         as_of=job.as_of,
         own_identifiers=own,
     )
-    version = job.tables.replace(job.layout.staged_table(job.run_id, name), output)
-    staged = job.tables.read(job.layout.staged_table(job.run_id, name), version)
-    before, after = count_rows(rows, watched), count_rows(staged, watched, row_sum_expression(staged).alias("sum"))
+    counts = [F.count(F.lit(1)).alias("rows"), *count_filled(watched)]
+    # a column is compiled, an observed aggregate interpreted
+    hashed = output.withColumn(_HASH, hash_row(allow_nulls(output.schema)))
+    counted = hashed.observe(after, *counts, sum_hashes(F.col(_HASH)).alias("sum")).drop(_HASH)
+    version = job.tables.replace(job.layout.staged_table(job.run_id, name), counted)
     return Deidentified(
-        rows_in=int(before["rows"]),
-        rows_out=int(after["rows"]),
+        rows_in=int(before.get["rows"]),
+        rows_out=int(after.get["rows"]),
         version=version,
-        row_sum=str(after["sum"]),
-        became_null=lost_values(watched, before, after),
+        row_sum=str(after.get["sum"]),
+        became_null=lost_values(watched, before.get, after.get),
     )
-
-
-def count_rows(rows: DataFrame, watched: tuple[str, ...], *more: Column) -> Mapping[str, Any]:
-    """Rows, cells filled in the watched columns, and `more` aggregates.
-
-    A pass of its own over the columns that it needs: aggregates observed in the pass that writes are interpreted row by row, and
-    cost four times as much.
-    """
-    (counted,) = rows.agg(F.count(F.lit(1)).alias("rows"), *count_filled(watched), *more).collect()
-    return dict(counted.asDict())
