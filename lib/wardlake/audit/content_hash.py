@@ -31,8 +31,8 @@ _LOW = 0xFFFFFFFF
 def sum_hashes(row_hash: Column) -> Column:
     """The exact sum of rows' 64-bit hashes as decimal(38,0), whatever the rows' order; 0 for no rows.
 
-    Keep the count beside it: `F.count(F.lit(1))`. The halves are summed as bigint (decision 0011). Beyond four billion rows the sum
-    overflows and the job fails.
+    Keep the count beside it: `F.count(F.lit(1))`. The halves are summed as bigint (decision 0011). Beyond four billion rows
+    the sum overflows and the job fails.
     """
     high = F.sum(F.shiftright(row_hash, 32)).cast("decimal(20,0)")
     low = F.sum(row_hash.bitwiseAND(F.lit(_LOW))).cast("decimal(20,0)")
