@@ -7,8 +7,10 @@ from collections.abc import Iterator
 from wardlake.model.treatments import (
     MODES_ALLOWED,
     RULES_ALLOWED,
+    Bucket,
     Classification,
     Decision,
+    Generalise,
     IdentifierKind,
     Profile,
     Rule,
@@ -26,8 +28,10 @@ _DIRECT = frozenset(IdentifierKind) - {
     IdentifierKind.UNIQUE_CODE,
     IdentifierKind.COORDINATE,
     IdentifierKind.PASSWORD,
+    IdentifierKind.AGE,
 }
 _HARBOURED = frozenset(IdentifierKind) - {IdentifierKind.PASSWORD}
+_OLDEST = 90  # 45 CFR 164.514(b)(2)(i)(C): ages over 89 are one class, 90 and over
 
 
 def check_profile(classification: Classification) -> list[Complaint]:
@@ -60,7 +64,24 @@ def _check_decision(decision: Decision, profile: Profile) -> Iterator[str]:
         yield f"profile {profile} does not allow rule {rule.rule}; it allows {allowed}"
     if decision.verdict is Verdict.SAFE and decision.kind in _never_safe(profile):
         yield f"profile {profile} does not let a column of kind {decision.kind} pass as safe"
+    if profile is Profile.SAFE_HARBOR and decision.kind is IdentifierKind.AGE and _tells_high_ages(rule):
+        yield f"profile {profile} needs one class for ages of {_OLDEST} and over: use rule age, or bucket with `edges` up to {_OLDEST}"
     yield from _check_parameters(rule)
+
+
+def _tells_high_ages(rule: Rule | None) -> bool:
+    """Whether a rule keeps two ages over 89 apart."""
+    match rule:
+        case Bucket():
+            return not rule.edges or max(rule.edges) > _OLDEST
+        case Generalise():
+            return rule.numbers == "keep" or any(_is_high_age(told) for told in (*rule.to.values(), rule.other or ""))
+        case _:
+            return False
+
+
+def _is_high_age(told: str) -> bool:
+    return told.isdecimal() and int(told) > _OLDEST
 
 
 def _never_safe(profile: Profile) -> frozenset[IdentifierKind]:

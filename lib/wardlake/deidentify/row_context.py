@@ -14,8 +14,9 @@ from wardlake.deidentify.dates import offset_days
 from wardlake.deidentify.reference_data import ReferenceData
 from wardlake.deidentify.token_columns import Identifier, TokenColumns
 from wardlake.model.errors import ConfigurationError
+from wardlake.model.quoting import quote_name
 from wardlake.model.sources import TableSpec
-from wardlake.model.treatments import DateShift, Decision, FormatToken, Surrogate, Token
+from wardlake.model.treatments import DateShift, Decision, FormatToken, Generalise, Surrogate, Token
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,12 +65,19 @@ class RowContext:
             holds = holds & (self._column(column).cast("string") == wanted)
         return F.when(holds, known).otherwise(self.tokens.owner_digest(itself))
 
+    def is_withheld(self, rule: Generalise) -> Column:
+        """Whether the row is one whose values the rule withholds; so is a row that does not say what it is."""
+        withheld = F.lit(False)
+        for column, values in rule.withhold_if.items():
+            withheld = withheld | F.coalesce(self._column(column).cast("string").isin(*values), F.lit(True))
+        return withheld
+
     def _column(self, name: str) -> Column:
         if name not in self.schema.names:
             raise ConfigurationError(
                 what=f"A rule of table {self.table.name} names column {name}, which the table does not have."
             )
-        return F.col(f"`{name}`")
+        return F.col(quote_name(name))
 
 
 def patient_domain(table: str, by: str, decisions: Mapping[str, Decision]) -> str:

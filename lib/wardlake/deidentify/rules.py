@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pyspark.sql import Column
+from pyspark.sql import functions as F
 from pyspark.sql.types import DataType, StringType
 
 from wardlake.deidentify.ages import cap_age
@@ -49,8 +50,7 @@ def apply_rule(rule: Rule, value: Column, data_type: DataType, row: RowContext, 
         case Zip3():
             return cut_zip(value, data_type, allowed=row.references.zip3_allowed)
         case Generalise():
-            keep = rule.numbers == "keep"
-            return generalise_value(value, data_type, to=rule.to, other=rule.other, keep_numbers=keep)
+            return _generalised(rule, value, data_type, row)
         case Bucket():
             return bucket_number(value, data_type, width=rule.width, edges=rule.edges)
         case Surrogate():
@@ -97,6 +97,14 @@ def _tokens(
 def _times(rule: DateShift | DateYear | Age, value: Column, data_type: DataType, row: RowContext) -> Column:
     match rule:
         case DateShift():
+def _generalised(rule: Generalise, value: Column, data_type: DataType, row: RowContext) -> Column:
+    coarser = generalise_value(value, data_type, to=rule.to, other=rule.other, keep_numbers=rule.numbers == "keep")
+    if not rule.withhold_if:
+        return coarser
+    withheld = generalise_value(value, data_type, to={}, other=rule.other)
+    return F.when(row.is_withheld(rule), withheld).otherwise(coarser)
+
+
             return shift_date(value, data_type, offset=row.date_offset(rule), days=rule.days, sentinels=rule.sentinels)
         case DateYear():
             return cut_to_year(value, data_type, as_of=row.as_of)

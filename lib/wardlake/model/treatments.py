@@ -67,6 +67,7 @@ class IdentifierKind(StrEnum):
     UNIQUE_CODE = "unique_code"
     COORDINATE = "coordinate"
     BIOMETRIC = "biometric"
+    AGE = "age"  # of a person, or the year of birth that tells it
     PASSWORD = "password"
 
 
@@ -134,6 +135,9 @@ class Generalise:
     to: Mapping[str, str]
     other: str | None = None
     numbers: Literal["other", "keep"] = "other"  # `keep`: plain numbers stay, so that only words need declaring
+    # in rows where one of these columns has one of these values, or none, every value becomes `other`: `{CODE: [30525-0]}`
+    # for ages among measurements
+    withhold_if: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

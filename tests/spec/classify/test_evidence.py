@@ -76,6 +76,14 @@ def test_rare_shapes_are_not_shown() -> None:
         ("Id", Kind.UNIQUE_CODE),
         ("LAT", Kind.COORDINATE),
         ("henkilötunnus", Kind.SSN),
+        ("AGE", Kind.AGE),
+        ("age_at_death", Kind.AGE),
+        ("YOB", Kind.AGE),
+        ("BirthYear", Kind.AGE),
+        ("edad", Kind.AGE),
+        ("Alter", Kind.AGE),
+        ("geburtsjahr", Kind.AGE),
+        ("syntymävuosi", Kind.AGE),
     ],
 )
 def test_names_speak_in_eight_languages(name: str, kind: Kind) -> None:
@@ -83,7 +91,20 @@ def test_names_speak_in_eight_languages(name: str, kind: Kind) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["CODE", "DESCRIPTION", "UNITS", "BASE_ENCOUNTER_COST", "GENDER", "drug_name", "QUANTITY", "valid", "{key}"]
+    "name",
+    [
+        "CODE",
+        "DESCRIPTION",
+        "UNITS",
+        "BASE_ENCOUNTER_COST",
+        "GENDER",
+        "drug_name",
+        "QUANTITY",
+        "valid",
+        "{key}",
+        "LANGUAGE",
+        "dosage",
+    ],
 )
 def test_clinical_names_speak_for_nothing(name: str) -> None:
     assert kinds_of_name(name, RULES.names) == ()

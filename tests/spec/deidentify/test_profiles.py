@@ -9,12 +9,15 @@ from tests.spec.deidentify.conftest import SAFE, sensitive
 
 from wardlake.deidentify.profiles import check_profile
 from wardlake.model.treatments import (
+    Age,
     Bucket,
     Classification,
     DateShift,
+    DateYear,
     Decision,
     FormatToken,
     FreeText,
+    Generalise,
     IdentifierKind,
     Profile,
     Surrogate,
@@ -83,3 +86,32 @@ def test_identifiers_are_not_safe_by_declaration() -> None:
 )
 def test_parameters_that_make_no_sense_are_mistakes(rule: DateShift) -> None:
     assert len(check_profile(classified(Profile.EXPERT, sensitive(rule)))) == 1
+
+
+@pytest.mark.parametrize(
+    "rule",
+    [
+        Bucket(width=5),
+        Bucket(edges=(0.0, 18.0, 65.0, 95.0)),
+        Generalise(to={}, numbers="keep"),
+        Generalise(to={"92": "92", "93": "93"}),
+    ],
+)
+def test_safe_harbor_refuses_what_keeps_ages_over_89_apart(rule: Bucket | Generalise) -> None:
+    age = sensitive(rule, IdentifierKind.AGE)
+    assert "one class for ages of 90 and over" in check_profile(classified(Profile.SAFE_HARBOR, age))[0][2]
+    assert check_profile(classified(Profile.LIMITED_DATA_SET, age)) == []
+    assert check_profile(classified(Profile.SAFE_HARBOR, sensitive(rule))) == []
+
+
+@pytest.mark.parametrize(
+    "rule", [Age(), DateYear(birth=True), Bucket(edges=(0.0, 18.0, 65.0, 90.0)), Generalise(to={"92": "90"})]
+)
+def test_safe_harbor_takes_ages_with_one_class_from_90_up(rule: Age) -> None:
+    assert check_profile(classified(Profile.SAFE_HARBOR, sensitive(rule, IdentifierKind.AGE))) == []
+
+
+def test_ages_are_safe_in_a_limited_data_set_and_not_under_safe_harbor() -> None:
+    age = Decision(verdict=Verdict.SAFE, kind=IdentifierKind.AGE)
+    assert "does not let a column of kind age pass as safe" in check_profile(classified(Profile.SAFE_HARBOR, age))[0][2]
+    assert check_profile(classified(Profile.LIMITED_DATA_SET, age)) == []

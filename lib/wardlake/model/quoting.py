@@ -1,0 +1,8 @@
+"""Column names as the engine's expressions write them."""
+
+from __future__ import annotations
+
+
+def quote_name(name: str) -> str:
+    """One column or field name in backticks, those in it doubled, so that any name is only a name."""
+    return f"`{name.replace('`', '``')}`"
