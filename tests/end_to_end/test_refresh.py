@@ -37,9 +37,12 @@ def published(tmp_path_factory, spark):
     """One refresh that the tests which only read share."""
     clinic = make_clinic(tmp_path_factory.mktemp("clinic"), spark)
     clinic.edit("sources/clinic.yaml", "reason_code: string}", "reason_code: string, due: string}")
-    due = "    due: {sensitive: {rule: date_shift}, kind: date}\n    fee: safe\n"
+    due = "    due: {sensitive: {rule: date_shift}, kind: date}\n    form$.ward: safe\n    form$.fee: safe\n"
     clinic.edit("classification/clinic.yaml", "    reason_code: safe\n", "    reason_code: safe\n" + due)
-    clinic.table("visits", [{**visit, "due": "soon" if n < 3 else "2024-05-06"} for n, visit in enumerate(visits())])
+    form = '{"ward": "north"}'
+    clinic.table(
+        "visits", [{**visit, "due": "soon" if n < 3 else "2024-05-06", "form": form} for n, visit in enumerate(visits())]
+    )
     clinic.table("billing", [{"id": "B1"}])  # a table that nobody declared
     return clinic, clinic.refresh()
 
@@ -124,7 +127,7 @@ def test_the_run_leaves_one_publication_record_in_an_intact_chain(published):
 
 
 def test_what_no_gate_can_judge_is_told(published):
-    """A table nobody declared, dates that are none, a decision on a column that is not there; what was not searched and why."""
+    """A table nobody declared, dates that are none, a decision on a path that is not there; what was not searched and why."""
     _clinic, answer = published
     report = report_of(answer)
     page = Path(answer["report"]).read_text()
@@ -133,7 +136,7 @@ def test_what_no_gate_can_judge_is_told(published):
         "undeclared_tables": ["billing"],
         "empty_tables": [],
         "warnings": [],
-        "unknown_decisions": ["visits.fee"],
+        "unknown_decisions": ["visits.form$.fee"],
         "became_null": [{"where": "visits.due", "what": "3"}],
         "given_up": [],
     }
@@ -149,6 +152,12 @@ def test_a_second_refresh_has_the_same_tokens_and_the_first_stays_readable(publi
     assert {row["id"] for row in dev_tables(clinic)["patients"]} == before
     assert second["run_id"] != first["run_id"]
     assert second["dataset_id"] == first["dataset_id"]  # the same rows under the same keys
+    record = query_records(clinic.wiring().audit_objects, run_id=second["run_id"])[-1].event  # it names the files that are there
+    manifest = json.loads((Path(second["path"]) / "dataset.json").read_text())
+    assert {t["name"]: t["commitment"] for t in record.details["tables"]} == {
+        t["name"]: t["commitment"] for t in manifest["tables"]
+    }
+    assert record.details["files_of_run"] == manifest["run_id"] == first["run_id"]
 
 
 def test_nothing_is_left_in_staging(published):
@@ -284,6 +293,18 @@ def test_a_broken_source_names_table_and_column_and_no_value(clinic):
     with pytest.raises(ContractBroken, match=r"patients\.birth_date") as broken:
         clinic.refresh()
     assert "Xyzzy" not in str(broken.value)
+
+
+def test_a_column_that_was_decided_on_and_vanished_stops_the_run(clinic):
+    """No type, key or contract speaks of it: its decision does."""
+    clinic.edit("sources/clinic.yaml", ", reason_code: string}", "}")
+    clinic.edit("classification/clinic.yaml", "    sex: safe\n", "    sex: safe\n    notes$.mood: blocked\n")
+    clinic.table("visits", [{k: v for k, v in row.items() if k != "reason_code"} for row in visits()])
+    with pytest.raises(ContractBroken) as broken:
+        clinic.refresh()
+    assert {"  visits.reason_code", "  patients.notes"} <= set(broken.value.which)
+    assert visible(clinic) is None
+    assert not [path for path in (clinic.lake / "raw").rglob("*.parquet")]
 
 
 def test_without_its_audit_archive_nothing_is_published(clinic):

@@ -12,6 +12,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from pyspark.sql import DataFrame
+from pyspark.sql.types import StructType
 
 from wardlake.model.errors import WardlakeError
 from wardlake.model.snapshots import DatasetTable, TableHashes
@@ -21,6 +22,15 @@ from wardlake.publish.pointer import Pointer, read_pointer, write_pointer
 
 MANIFEST = "dataset.json"
 _QUARANTINE = "quarantine"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Placed:
+    """A dataset that lies whole in its zone: the run whose files those are, and each table's version and commitment."""
+
+    run_id: str
+    versions: Mapping[str, int]
+    commitments: Mapping[str, str]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,13 +46,16 @@ class Publication:
     keep_previous: int = 1
 
 
-def dataset_id(secret: bytes, zone: Zone, source: str, hashes: Mapping[str, TableHashes]) -> str:
-    """The dataset's name: `ds-` and 32 hex digits of a HMAC-SHA256 over every table's row sum and count.
+def dataset_id(
+    secret: bytes, zone: Zone, source: str, hashes: Mapping[str, TableHashes], schemas: Mapping[str, StructType]
+) -> str:
+    """The dataset's name: `ds-` and 32 hex digits of a HMAC-SHA256 over every table's columns, row sum and count.
 
-    The same rows under the same secret have the same name, however their files are laid out. A bare hash would let
-    someone guess the content of a small change.
+    The same rows under the same names and types and the same secret have the same name, however their files are laid out. A
+    bare hash would let someone guess the content of a small change; a row sum alone knows no names of columns.
     """
-    rows = {name: [table.rows, table.row_count] for name, table in hashes.items()}
+    columns = {name: [[field.name, field.dataType.jsonValue()] for field in schemas[name].fields] for name in hashes}
+    rows = {name: [table.rows, table.row_count, columns[name]] for name, table in hashes.items()}
     message = json.dumps(["dataset", zone.value, source, rows], sort_keys=True, separators=(",", ":"))
     return f"ds-{hmac.new(secret, message.encode(), hashlib.sha256).hexdigest()[:32]}"
 
@@ -79,13 +92,26 @@ def move_into_place(tables: Tables, layout: LakeLayout, publication: Publication
     the same name means the same rows.
     """
     target = layout.dataset(publication.zone, publication.source, publication.dataset_id)
-    whole = _versions_in_place(tables, target)
-    if whole is not None:
-        return whole
+    placed = find_placed(tables, layout, publication.zone, publication.source, publication.dataset_id)
+    if placed is not None:
+        return placed.versions
     _require_staged(tables, layout, publication)
     tables.move_folder(layout.staged_dataset(publication.run_id), target)
     tables.write_bytes(f"{target}/{MANIFEST}", _manifest(publication))
     return {table.name: table.version for table in publication.tables}
+
+
+def find_placed(tables: Tables, layout: LakeLayout, zone: Zone, source: str, name: str) -> Placed | None:
+    """What lies in the zone under a dataset's name, None where it is not whole."""
+    try:
+        content = json.loads(tables.read_bytes(f"{layout.dataset(zone, source, name)}/{MANIFEST}"))
+    except FileNotFoundError:
+        return None
+    return Placed(
+        run_id=content["run_id"],
+        versions={table["name"]: table["version"] for table in content["tables"]},
+        commitments={table["name"]: table["commitment"] for table in content["tables"]},
+    )
 
 
 def quarantine_dataset(tables: Tables, layout: LakeLayout, run_id: str, reasons: Sequence[str]) -> str:
@@ -146,15 +172,6 @@ def _next_pointer(current: Pointer | None, publication: Publication, versions: M
         tables=versions,
     )
     return replace(pointer, previous=others[: publication.keep_previous])
-
-
-def _versions_in_place(tables: Tables, target: str) -> Mapping[str, int] | None:
-    """The table versions of a dataset that is whole, None where it is not."""
-    try:
-        content = json.loads(tables.read_bytes(f"{target}/{MANIFEST}"))
-    except FileNotFoundError:
-        return None
-    return {table["name"]: table["version"] for table in content["tables"]}
 
 
 def _manifest(publication: Publication) -> bytes:

@@ -13,6 +13,7 @@ from typing import cast
 
 import pytest
 from pyspark.sql import SparkSession
+from pyspark.sql.types import DataType, LongType, StringType, StructField, StructType
 from tests.spec.publish.folder_tables import FolderTables
 from tests.spec.publish.staging_script import publication, stage_folders
 
@@ -226,15 +227,40 @@ def test_what_lies_in_the_zone_names_counts_and_commitments_and_no_bare_hash(tmp
     assert manifest["tables"][0] == {"name": "patients", "version": 1, "rows": 1, "commitment": "c"}
 
 
+def columns(**types: DataType) -> dict[str, StructType]:
+    return {"patients": StructType([StructField(name, kind) for name, kind in types.items()])}
+
+
+TEXT = StringType()
+
+
 def test_a_dataset_has_the_same_name_for_the_same_rows_and_another_under_another_secret() -> None:
     tables = {"patients": TableHashes(files="f", rows="12", row_count=1)}
     laid_out_again = {"patients": TableHashes(files="g", rows="12", row_count=1)}
     other_rows = {"patients": TableHashes(files="f", rows="13", row_count=1)}
-    name = dataset_id(b"s", Zone.DEV, "clinic", tables)
+    same = columns(id=TEXT, sex=TEXT)
+    name = dataset_id(b"s", Zone.DEV, "clinic", tables, same)
     assert name.startswith("ds-")
-    assert dataset_id(b"s", Zone.DEV, "clinic", laid_out_again) == name
-    assert dataset_id(b"s", Zone.DEV, "clinic", other_rows) != name
-    assert dataset_id(b"t", Zone.DEV, "clinic", tables) != name
+    assert dataset_id(b"s", Zone.DEV, "clinic", laid_out_again, same) == name
+    assert dataset_id(b"s", Zone.DEV, "clinic", other_rows, same) != name
+    assert dataset_id(b"t", Zone.DEV, "clinic", tables, same) != name
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        columns(id=TEXT, gender=TEXT),
+        columns(sex=TEXT, id=TEXT),
+        columns(id=LongType(), sex=TEXT),
+        columns(id=TEXT),
+        columns(id=TEXT, sex=StructType([StructField("code", TEXT)])),
+    ],
+)
+def test_other_columns_over_the_same_row_sum_are_another_dataset(other: dict[str, StructType]) -> None:
+    """A row sum knows no names of columns, and that of an empty table not even their types."""
+    empty = {"patients": TableHashes(files="f", rows="0", row_count=0)}
+    before = dataset_id(b"s", Zone.DEV, "clinic", empty, columns(id=TEXT, sex=TEXT))
+    assert dataset_id(b"s", Zone.DEV, "clinic", empty, other) != before
 
 
 def test_real_delta_tables_are_staged_published_and_read(spark: SparkSession, tmp_path: Path) -> None:

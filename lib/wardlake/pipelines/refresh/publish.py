@@ -12,7 +12,7 @@ from wardlake.model.snapshots import DatasetTable, TableHashes
 from wardlake.model.treatments import Decision, Verdict
 from wardlake.model.zones import Zone
 from wardlake.pipelines.refresh.job import RefreshJob
-from wardlake.publish.staging import Publication, publish_dataset
+from wardlake.publish.staging import Placed, Publication, find_placed, publish_dataset
 
 PUBLISHING = "publications"
 
@@ -30,7 +30,8 @@ def publish(job: RefreshJob, outcomes: Mapping[str, Outcome]) -> Outcome:
         tables=tuple(_table(job, each) for each in cast(list[Mapping[str, Any]], sealed["tables"])),
         keep_previous=max(job.retention.published_versions - 1, 0),
     )
-    event = publication_event(job, outcomes, at)
+    placed = find_placed(job.tables, job.layout, Zone.DEV, job.dataset, name)
+    event = publication_event(job, outcomes, at, placed)
 
     records: list[AuditRecord] = []
     publish_dataset(job.tables, job.layout, publication, record=lambda: records.append(record_once(job, event)))
@@ -40,6 +41,7 @@ def publish(job: RefreshJob, outcomes: Mapping[str, Outcome]) -> Outcome:
         "path": job.layout.dataset(Zone.DEV, job.dataset, name),
         "audit_sequence": written.sequence,
         "audit_hash": written.hash,
+        "commitments": {table["name"]: table["commitment"] for table in event.details["tables"]},
         "note": name,
     }
 
@@ -64,8 +66,12 @@ def record_once(job: RefreshJob, event: AuditEvent) -> AuditRecord:
     return job.trail.append(event)
 
 
-def publication_event(job: RefreshJob, outcomes: Mapping[str, Outcome], at: str) -> AuditEvent:
-    """The one record of the run: rule ids, counts, hashes, recall. No value of the data, no bare hash."""
+def publication_event(job: RefreshJob, outcomes: Mapping[str, Outcome], at: str, placed: Placed | None) -> AuditEvent:
+    """The one record of the run: rule ids, counts, hashes, recall. No value of the data, no bare hash.
+
+    Where the dataset lies in the zone already (`placed`: the same rows, published before), readers keep those files, so the
+    commitments are theirs, and so is the run that they name.
+    """
     return AuditEvent(
         kind=AuditKind.DATASET_PUBLISHED,
         actor=job.actor.subject,
@@ -87,10 +93,8 @@ def publication_event(job: RefreshJob, outcomes: Mapping[str, Outcome], at: str)
             "archive": outcomes["seal"]["archive"],
             "token_mode": outcomes["deidentify"]["token_mode"],
             "key_versions": outcomes["deidentify"]["key_versions"],
-            "tables": [
-                {key: table[key] for key in ("name", "rows_in", "rows_out", "commitment")}
-                for table in cast(list[Mapping[str, Any]], outcomes["seal"]["tables"])
-            ],
+            "files_of_run": placed.run_id if placed else job.run_id,
+            "tables": [_table_summary(table, placed) for table in cast(list[Mapping[str, Any]], outcomes["seal"]["tables"])],
             "became_null": _by_table(cast(Mapping[str, int], outcomes["deidentify"].get("became_null", {}))),
             "scan": _scan_summary(outcomes["scan"]),
             "references": _reference_summary(outcomes["references"]),
@@ -115,6 +119,11 @@ def rule_id(decision: Decision) -> str:
     if decision.verdict is Verdict.SENSITIVE and decision.rule is not None:
         return decision.rule.rule
     return decision.verdict.value
+
+
+def _table_summary(table: Mapping[str, Any], placed: Placed | None) -> dict[str, Any]:
+    kept = {key: table[key] for key in ("name", "rows_in", "rows_out", "commitment")}
+    return kept if placed is None else {**kept, "commitment": placed.commitments[table["name"]]}
 
 
 def _by_table(counts: Mapping[str, int]) -> dict[str, dict[str, int]]:

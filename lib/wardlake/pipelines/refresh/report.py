@@ -92,7 +92,7 @@ def build_report(job: RefreshJob, outcomes: Mapping[str, Outcome], run: Run | No
         archive_hash=sealed.get("archive", ""),
         halt=_halt(run, halted),
         decisions=decision_rows(job.classification),
-        tables=_tables(said["deidentify"], sealed),
+        tables=_tables(said["deidentify"], sealed, published),
         evidence=evidence,
         asked=tuple(f"{row.table}.{row.path}" for row in evidence) if isinstance(halted, UnclassifiedColumns) else (),
         findings=tuple(_kinded(Finding, each) for each in [*scan.get("findings", []), *scan.get("notices", [])]),
@@ -152,8 +152,10 @@ def _halt(run: Run | None, halted: WardlakeError | None) -> Halt | None:
     return Halt(step=run.halted_at if run else "", what=halted.what, which=halted.which, next_command=halted.next_step)
 
 
-def _tables(staged: Mapping[str, Any], sealed: Mapping[str, Any]) -> tuple[TableRow, ...]:
+def _tables(staged: Mapping[str, Any], sealed: Mapping[str, Any], published: Mapping[str, Any]) -> tuple[TableRow, ...]:
+    """Each table's counts; the commitment is to the files that readers see, before publication to those that were staged."""
     commitments = {table["name"]: table["commitment"] for table in sealed.get("tables", [])}
+    commitments |= published.get("commitments", {})
     return tuple(
         TableRow(name=name, rows_in=table["rows_in"], rows_out=table["rows_out"], commitment=commitments.get(name, ""))
         for name, table in sorted(staged.get("tables", {}).items())

@@ -20,10 +20,11 @@ AT_ONCE = 4
 
 
 def seal(job: RefreshJob, outcomes: Mapping[str, Outcome]) -> Outcome:
-    """Hash the staged tables, name the dataset by a commitment to its rows, archive every file of it."""
+    """Hash the staged tables, name the dataset by a commitment to its columns and rows, archive every file of it."""
     tables = dataset_tables(job, outcomes)
     committed = secret(job.ring(outcomes), DATASET)
-    name = dataset_id(committed, Zone.DEV, job.dataset, {table.name: table.hashes for table in tables})
+    schemas = {table.name: job.tables.read(table.path, table.version).schema for table in tables}
+    name = dataset_id(committed, Zone.DEV, job.dataset, {table.name: table.hashes for table in tables}, schemas)
     started = datetime.fromisoformat(job.started_at)
     archived = archive_dataset(
         job.tables,
