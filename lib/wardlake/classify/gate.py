@@ -55,7 +55,11 @@ class Contradiction:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GateResult:
-    """What the gate found. `unknown` are decisions (`table.path`) for columns that are not there: reported, no halt."""
+    """What the gate found.
+
+    `unknown` are decisions (`table.path`) on what is not there: reported, no halt. They are on nested fields and JSON paths,
+    which may be absent; a snapshot without a column that was decided on is refused.
+    """
 
     gaps: tuple[Gap, ...] = ()
     contradictions: tuple[Contradiction, ...] = ()

@@ -28,7 +28,7 @@ class ColumnPath:
     @property
     def column(self) -> str:
         """The top-level column the path lies in."""
-        return re.split(r"[.\[$]", self.path, maxsplit=1)[0]
+        return column_of(self.path)
 
     @property
     def is_json(self) -> bool:
@@ -41,6 +41,11 @@ class ColumnPath:
 
     def __str__(self) -> str:
         return f"{self.table}.{self.path}"
+
+
+def column_of(path: str) -> str:
+    """The top-level column that a path lies in."""
+    return re.split(r"[.\[$]", path, maxsplit=1)[0]
 
 
 def new_run_id(kind: str, at: datetime, entropy: str) -> str:

@@ -24,6 +24,7 @@ from wardlake.model.treatments import Decision
 from wardlake.pipelines.ports_in_hand import PortsInHand
 from wardlake.pipelines.refresh.classify import gather_evidence, unclassified, undecided
 from wardlake.pipelines.refresh.job import RefreshJob
+from wardlake.pipelines.refresh.snapshot import decided_columns
 from wardlake.settings.classification import ClassificationFile, Entry, decision_of
 from wardlake.settings.load import Settings, with_classifications_read_again
 from wardlake.settings.validation import adapter_for, validate
@@ -55,7 +56,7 @@ def look_at_source(job: RefreshJob, passing: SourceSpec) -> list[ColumnEvidence]
     try:
         create_snapshot(
             passing, reader=job.sources, tables=job.tables, layout=job.layout, run_id=job.run_id, keys=job.keys,
-            objects=job.objects, clock=job.clock,
+            objects=job.objects, clock=job.clock, decided=decided_columns(job.classification),
         )  # fmt: skip
         return gather_evidence(job)
     finally:

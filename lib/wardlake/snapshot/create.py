@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from pyspark.sql import DataFrame
@@ -38,12 +38,16 @@ WRAPPING_KEY = "snapshot"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RawRun:
-    """One run of a snapshot: its source and the places it writes to."""
+    """One run of a snapshot: its source and the places it writes to.
+
+    `decided` are the columns of each table that somebody decided on: those must be there as those the source declares.
+    """
 
     source: SourceSpec
     run_id: str
     tables: Tables
     layout: LakeLayout
+    decided: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
     @property
     def raw(self) -> str:
@@ -80,6 +84,7 @@ def create_snapshot(
     objects: Objects,
     clock: Clock,
     study_retention: timedelta | None = None,
+    decided: Mapping[str, Sequence[str]] | None = None,
     wrapping_key: str = WRAPPING_KEY,
     parallel: int = 3,
     progress: Callable[[str], None] = lambda _: None,
@@ -90,7 +95,7 @@ def create_snapshot(
     `ContractBroken` with every broken rule of every table, and then keeps nothing of the run.
     """
     require_basis(source, study_retention)
-    run = RawRun(source=source, run_id=run_id, tables=tables, layout=layout)
+    run = RawRun(source=source, run_id=run_id, tables=tables, layout=layout, decided=decided or {})
     manifest = read_manifest(tables, layout, source.name, run_id)
     if manifest is None:
         tables.delete_folder(run.raw)  # what a killed run left
@@ -156,7 +161,8 @@ def write_tables(run: RawRun, opened: OpenSource, parallel: int, progress: Calla
 
     def write(table: TableSpec) -> Written | ContractBroken:
         try:
-            written = write_raw_table(table, run.path(table.name), source=opened, tables=run.tables)
+            decided = run.decided.get(table.name, ())
+            written = write_raw_table(table, run.path(table.name), source=opened, tables=run.tables, decided=decided)
         except ContractBroken as broken:
             return broken
         progress(f"{table.name}: {written.row_count} rows")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -37,11 +37,14 @@ class Written:
     warnings: tuple[str, ...]
 
 
-def write_raw_table(table: TableSpec, path: str, *, source: OpenSource, tables: Tables) -> Written:
-    """Read, check, hash and write one table in one pass; raises `ContractBroken` naming columns, never values."""
+def write_raw_table(table: TableSpec, path: str, *, source: OpenSource, tables: Tables, decided: Sequence[str] = ()) -> Written:
+    """Read, check, hash and write one table in one pass; raises `ContractBroken` naming columns, never values.
+
+    The columns that the source declares must be there, and those that were `decided` on.
+    """
     try:
         raw = source.read(table)
-        observed, content = Observation(), observe_content(table, type_table(table, raw), raw)
+        observed, content = Observation(), observe_content(table, type_table(table, raw, decided), raw)
         version = tables.replace(path, content.watch(observed), properties=KEEP_LOG)
         warnings = judge_table(table, observed.get, source)
     except (PySparkException, Py4JError):  # the engine's message may hold values
@@ -79,10 +82,10 @@ def observe_content(table: TableSpec, typed: TypedTable, raw: RawTable) -> Watch
     return Watched(rows=wide.withColumn(_HASH, hash_row(schema)), schema=schema, rules=tuple(broken))
 
 
-def type_table(table: TableSpec, raw: RawTable) -> TypedTable:
+def type_table(table: TableSpec, raw: RawTable, decided: Sequence[str]) -> TypedTable:
     """The source's columns as declared; raises `ContractBroken` for missing columns and changed types."""
     present = [name for name in raw.rows.columns if name not in raw.inner]
-    require_columns(table.name, present, declared_columns(table))
+    require_columns(table.name, present, list(dict.fromkeys([*declared_columns(table), *decided])))
     if raw.texts:
         return type_texts(raw.rows, table.types, raw.inner)
     return type_values(table.name, raw.rows, table.types)

@@ -53,9 +53,9 @@ def column(name: str) -> Column:
 
 
 def require_columns(table: str, present: list[str], wanted: list[str]) -> None:
-    """Raise `ContractBroken` where a declared column is not at the source, naming what is new there too.
+    """Raise `ContractBroken` where a wanted column is not at the source, naming what is new there too.
 
-    Where fewer than half of the declared columns are there, what stands in the header's place may be a record: nothing of
+    Where fewer than half of the wanted columns are there, what stands in the header's place may be a record: nothing of
     it is named.
     """
     missing = [name for name in wanted if name not in present]
@@ -63,16 +63,17 @@ def require_columns(table: str, present: list[str], wanted: list[str]) -> None:
         return
     if 2 * len(missing) > len(wanted):
         raise ContractBroken(
-            "Fewer than half of the declared columns are at the source. Of a file, the first line is not this table's header.",
+            "Fewer than half of the columns that are declared or decided on are at the source. "
+            "Of a file, the first line is not this table's header.",
             which=[table],
             next_step="Export the table with its header, or mend its columns in conf/sources.",
         )
     new = [name for name in present if name not in wanted]
     hint = f"New at the source: {', '.join(f'{table}.{n}' for n in new)}. " if new else ""
     raise ContractBroken(
-        "Declared columns are not at the source: they were removed or renamed.",
+        "Columns that are declared or decided on are not at the source: they were removed or renamed.",
         which=[f"{table}.{name}" for name in missing],
-        next_step=f"{hint}Compare the source with conf/sources and mend the one that is wrong.",
+        next_step=f"{hint}Compare the source with conf/sources and conf/classification and mend the one that is wrong.",
     )
 
 

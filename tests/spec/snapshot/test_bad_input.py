@@ -48,6 +48,15 @@ def test_broken_input_is_refused_by_name_and_without_values(lab: Lab, case: str)
     assert lab.left() == []
 
 
+def test_a_column_that_was_decided_on_must_be_there(lab: Lab) -> None:
+    lab.write("people.csv", GOOD)
+    with pytest.raises(ContractBroken, match="decided on") as caught:
+        lab.take(decided={"people": ["id", "ZIP", "phone"], "elsewhere": ["x"]})
+    assert caught.value.which == ("people.phone",)
+    assert lab.left() == []
+    lab.verify(lab.take(decided={"people": ["id", "ZIP"]}))
+
+
 def test_every_broken_table_is_reported_at_once(lab: Lab) -> None:
     lab.write("people.csv", HEADER + ",,,\n")
     lab.write("visits.csv", "id\n\n")

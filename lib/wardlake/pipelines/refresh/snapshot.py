@@ -8,9 +8,11 @@ from datetime import timedelta
 from typing import Any
 
 from wardlake.model.audit import AuditEvent, AuditKind
+from wardlake.model.identifiers import column_of
 from wardlake.model.identity import Identity
 from wardlake.model.plan import Outcome
 from wardlake.model.snapshots import SnapshotManifest
+from wardlake.model.treatments import Classification
 from wardlake.pipelines.refresh.job import RefreshJob
 from wardlake.snapshot.create import create_snapshot
 from wardlake.snapshot.manifest import public_summary
@@ -30,6 +32,7 @@ def snapshot(job: RefreshJob, _: Mapping[str, Outcome]) -> Outcome:
         objects=job.objects,
         clock=job.clock,
         study_retention=timedelta(days=job.retention.study_years * DAYS_A_YEAR),
+        decided=decided_columns(job.classification),
     )
     job.trail.append(snapshot_event(manifest, job.actor, job.clock.now().isoformat()))
     said = remarks(manifest)
@@ -38,6 +41,13 @@ def snapshot(job: RefreshJob, _: Mapping[str, Outcome]) -> Outcome:
     if unread:
         note += f"; at the source and not declared, so not read: {', '.join(unread)}"
     return {**snapshot_document(manifest), **said, "note": note}
+
+
+def decided_columns(classification: Classification) -> dict[str, tuple[str, ...]]:
+    """The columns of each table that somebody decided on, whole or by what lies inside."""
+    return {
+        table: tuple(dict.fromkeys(column_of(path) for path in decisions)) for table, decisions in classification.tables.items()
+    }
 
 
 def remarks(manifest: SnapshotManifest) -> dict[str, list[str]]:
