@@ -1,8 +1,10 @@
 """The mapping from token to identifier: restricted, encrypted, complete for every token that a dataset may show.
 
-One Delta table per purpose and domain; grain: one row per identifier, its kind and key version. An identifier is looked up by
-a keyed digest, and stands there encrypted (AES-256-GCM, the digest authenticated with it) under a data key that is stored
-wrapped by a key that never leaves the vault. Rows are only ever added.
+One Delta table per purpose and domain; grain: one row per identifier, its kind, token mode and key version. A run in a mode sees
+the rows of that mode only: a token derived under a key is never shown for one drawn at random (45 CFR 164.514(c)(1)).
+
+An identifier is looked up by a keyed digest, and stands there encrypted (AES-256-GCM, the digest authenticated with it) under
+a data key that is stored wrapped by a key that never leaves the vault. Rows are only ever added.
 """
 
 from __future__ import annotations
@@ -27,7 +29,7 @@ from wardlake.tokens.keyring import KeyRing, KeyUse
 from wardlake.tokens.one_row import one_row
 from wardlake.tokens.random_tokens import draw_column
 
-COLUMNS = ("lookup", "kind", "token", "value", "data_key", "key_version", "first_seen")
+COLUMNS = ("lookup", "kind", "mode", "token", "value", "data_key", "key_version", "first_seen")
 WIDE_KINDS = ("text", "binary")  # kinds whose tokens are drawn from so many that none is drawn twice
 _DATA_KEY = "__wardlake_data_key"
 _MOST_DRAWS = 64
@@ -75,6 +77,10 @@ class Mappings:
     def read(self, domain: str) -> DataFrame:
         return self.tables.read(self.path(domain))
 
+    def rows_of(self, domain: str, *, mode: TokenMode, key_version: int) -> DataFrame:
+        """The rows whose tokens a run in this mode shows under this key version."""
+        return self.read(domain).filter((F.col("mode") == mode.value) & (F.col("key_version") == key_version))
+
 
 def update_mapping(
     mappings: Mappings,
@@ -86,7 +92,7 @@ def update_mapping(
     mode: TokenMode,
     run_id: str,
 ) -> None:
-    """Add every identifier of `found` that the mapping does not hold yet under the ring's key version.
+    """Add every identifier of `found` that the mapping does not hold yet in this mode, under the ring's key version.
 
     Idempotent: a run killed at any moment and begun again leaves the same rows. Raises `ContractBroken`, naming the domain, where
     two identifiers share a token.
@@ -100,10 +106,10 @@ def update_mapping(
 def check_collisions(mappings: Mappings, domain: str) -> None:
     """Raise `ContractBroken` where two identifiers of the domain have one token.
 
-    Text tokens over all key versions; numbers and formats within each, since a short range holds only so many tokens.
+    Text tokens over all modes and key versions; numbers and formats within each, since a short range holds only so many tokens.
     """
     short = ~F.col("kind").isin(*WIDE_KINDS)
-    group = [F.col("token"), F.when(short, F.col("key_version")), F.when(short, F.col("kind"))]
+    group = [F.col("token"), *(F.when(short, F.col(name)) for name in ("key_version", "mode", "kind"))]
     rows = mappings.read(domain)
     by_hash = _twice(rows, [F.xxhash64(*group)])
     if not by_hash.isEmpty() and not _twice(rows, group).isEmpty():  # two tokens may share a hash
@@ -145,10 +151,10 @@ class _Update:
         return self.ring.keys[self.domain].version
 
     def known(self) -> DataFrame | None:
-        """The rows of this key version; none before the first update."""
+        """The rows of this mode and key version; none before the first update."""
         if not self.mappings.exists(self.domain):
             return None
-        return self.mappings.read(self.domain).filter(F.col("key_version") == self.version)
+        return self.mappings.rows_of(self.domain, mode=self.mode, key_version=self.version)
 
 
 def _add_kind(update: _Update, found: Sequence[Identifiers]) -> None:
@@ -184,6 +190,7 @@ def _encrypt(update: _Update, rows: DataFrame, kind: Identifiers) -> DataFrame:
     return keyed.select(
         "lookup",
         F.lit(kind.kind).alias("kind"),
+        F.lit(update.mode.value).alias("mode"),
         _bare(update, kind).alias("token"),
         sealed.alias("value"),
         F.lit(data_key.wrapped).alias("data_key"),
@@ -215,7 +222,7 @@ def _append_distinct_draws(update: _Update, rows: DataFrame) -> None:
         tables.replace(drawn_path, rows)
         drawn = tables.read(drawn_path)
         tables.append(update.path, _without_taken(drawn, update.known()))
-        known = update.mappings.read(update.domain).filter(F.col("key_version") == update.version)
+        known = update.mappings.rows_of(update.domain, mode=update.mode, key_version=update.version)
         left = drawn.select("lookup").join(known.select("lookup"), "lookup", "left_anti")
         if left.isEmpty():
             tables.delete_folder(drawn_path)

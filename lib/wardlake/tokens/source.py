@@ -87,7 +87,8 @@ def _tokenise_by_mapping(df: DataFrame, requests: Sequence[TokenRequest], source
 def _join_mapping(rows: DataFrame, request: TokenRequest, number: int, mappings: Mappings, version: int) -> DataFrame:
     lookup, bare, token = f"__lookup_{number}", f"__bare_{number}", f"__token_{number}"
     kind = kind_of(request.data_type, keep_format=request.keep_format)
-    known = mappings.read(request.domain).filter((F.col("key_version") == version) & (F.col("kind") == kind))
+    drawn = mappings.rows_of(request.domain, mode=TokenMode.RANDOM, key_version=version)
+    known = drawn.filter(F.col("kind") == kind)
     joined = rows.join(known.select(F.col("lookup").alias(lookup), F.col("token").alias(bare)), lookup, "left")
     value = F.col(_quoted(request.column))
     shown = shown_column(F.col(bare), value, request.data_type, prefix=request.prefix, keep_format=request.keep_format)

@@ -186,6 +186,29 @@ def test_random_numbers_are_drawn_again_until_none_is_taken_twice(
     assert not mappings.tables.exists(f"{mappings.path('patient')}.drawn")
 
 
+def test_datasets_of_two_modes_share_no_token_and_both_lead_back(
+    spark: SparkSession, mappings: Mappings, keys: SealedKeyFile, vault_ring: KeyRing
+) -> None:
+    """What a keyed run mapped a random one draws anew, and what was drawn is not what a keyed run shows."""
+    rows = spark.sql("SELECT concat('MRN-', id) text, concat('123-45-', 1000 + id) ssn, int(id) number FROM range(8)")
+    asked = [
+        TokenRequest(column=f.name, domain="patient", data_type=f.dataType, keep_format=f.name == "ssn") for f in rows.schema
+    ]
+    for mode, some in ((KEYED, rows.filter("number < 4")), (RANDOM, rows), (KEYED, rows)):
+        found = [Identifiers(rows=some.select(r.column), keep_format=r.keep_format) for r in asked]
+        update_mapping(mappings, keys, vault_ring, "patient", found, mode=mode, run_id="run-1")
+    keyed, drawn = (
+        tokenise(rows, asked, TokenSource(mode=mode, ring=vault_ring, mappings=mappings)).collect() for mode in (KEYED, RANDOM)
+    )
+    for column in rows.columns:
+        shown = [{str(row[column]) for row in shown} for shown in (keyed, drawn)]
+        assert (len(shown[0]), len(shown[1]), shown[0] & shown[1]) == (8, 8, set())
+    for tokens_of_mode in (keyed, drawn):
+        found_back = [find_identifier(mappings, keys, "patient", str(tokens_of_mode[n][0])) for n in (0, 7)]
+        assert len(set(found_back)) == 2
+        assert set(found_back) <= {f"MRN-{n}" for n in range(8)}
+
+
 def test_an_identifier_that_was_not_mapped_stops_a_random_run(
     spark: SparkSession, mappings: Mappings, keys: SealedKeyFile, vault_ring: KeyRing
 ) -> None:
