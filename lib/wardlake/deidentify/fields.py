@@ -125,7 +125,7 @@ def apply_decision(
             return None
         case Verdict.SENSITIVE if decision.rule is not None:
             try:
-                return apply_rule(decision.rule, value, data_type, row, elements=elements)
+                return apply_rule(decision.rule, value, data_type, row, path=path, elements=elements)
             except WardlakeError as error:
                 raise ConfigurationError(what=f"{row.table.name}.{path}: {error.what}", next_step=error.next_step) from None
     raise ValueError(f"no verdict {decision.verdict}")

@@ -43,7 +43,7 @@ class RowContext:
         key = ("date", by)
         if key not in self.known:
             domain = patient_domain(self.table.name, by, self.decisions)
-            patient = Identifier(value=self._column(by), data_type=self.schema[by].dataType, domain=domain)
+            patient = Identifier(value=self._column(by), data_type=self.schema[by].dataType, domain=domain, column=by)
             self.known[key] = self.tokens.date_digest(patient)
         return offset_days(self.known[key], rule.days)
 

@@ -36,15 +36,17 @@ from wardlake.model.treatments import (
 )
 
 
-def apply_rule(rule: Rule, value: Column, data_type: DataType, row: RowContext, *, elements: bool = False) -> Column | None:
+def apply_rule(
+    rule: Rule, value: Column, data_type: DataType, row: RowContext, *, path: str = "", elements: bool = False
+) -> Column | None:
     """The expression that a rule puts in the place of `value`; None where the rule leaves no column.
 
-    `elements`: the value is one of several of its row (in an array, map or JSON array). Raises `ConfigurationError` where the
-    rule does not work on the type.
+    `path`: where in the row the value lies. `elements`: the value is one of several of its row (in an array, map or JSON array).
+    Raises `ConfigurationError` where the rule does not work on the type.
     """
     match rule:
         case Token() | FormatToken() | EmbeddedTokens():
-            return _tokens(rule, value, data_type, row, elements=elements)
+            return _tokens(rule, value, data_type, row, path=path, elements=elements)
         case DateShift() | DateYear() | Age():
             return _times(rule, value, data_type, row)
         case Zip3():
@@ -64,9 +66,9 @@ def apply_rule(rule: Rule, value: Column, data_type: DataType, row: RowContext, 
 
 
 def _tokens(
-    rule: Token | FormatToken | EmbeddedTokens, value: Column, data_type: DataType, row: RowContext, *, elements: bool
+    rule: Token | FormatToken | EmbeddedTokens, value: Column, data_type: DataType, row: RowContext, *, path: str, elements: bool
 ) -> Column:
-    def token(identifier: Column, of_type: DataType, prefix: str, *, keep_format: bool = False) -> Column:
+    def token(identifier: Column, of_type: DataType, prefix: str, *, keep_format: bool = False, column: str = "") -> Column:
         return row.tokens.token(
             Identifier(
                 value=identifier,
@@ -75,14 +77,15 @@ def _tokens(
                 prefix=prefix,
                 keep_format=keep_format,
                 elements=elements,
+                column=column,
             )
         )
 
     match rule:
         case Token():
-            return token(value, data_type, rule.prefix)
+            return token(value, data_type, rule.prefix, column=path)
         case FormatToken():
-            return token(value, data_type, "", keep_format=True)
+            return token(value, data_type, "", keep_format=True, column=path)
         case EmbeddedTokens():
             return replace_embedded(
                 value,
@@ -94,9 +97,6 @@ def _tokens(
     raise ValueError(f"no rule {rule}")
 
 
-def _times(rule: DateShift | DateYear | Age, value: Column, data_type: DataType, row: RowContext) -> Column:
-    match rule:
-        case DateShift():
 def _generalised(rule: Generalise, value: Column, data_type: DataType, row: RowContext) -> Column:
     coarser = generalise_value(value, data_type, to=rule.to, other=rule.other, keep_numbers=rule.numbers == "keep")
     if not rule.withhold_if:
@@ -105,6 +105,9 @@ def _generalised(rule: Generalise, value: Column, data_type: DataType, row: RowC
     return F.when(row.is_withheld(rule), withheld).otherwise(coarser)
 
 
+def _times(rule: DateShift | DateYear | Age, value: Column, data_type: DataType, row: RowContext) -> Column:
+    match rule:
+        case DateShift():
             return shift_date(value, data_type, offset=row.date_offset(rule), days=rule.days, sentinels=rule.sentinels)
         case DateYear():
             return cut_to_year(value, data_type, as_of=row.as_of)

@@ -30,6 +30,7 @@ def deidentify_table(
     references: ReferenceData,
     as_of: date,
     own_identifiers: DataFrame | None = None,
+    parents: Mapping[str, DataFrame] | None = None,
 ) -> DataFrame:
     """A table as its decisions leave it.
 
@@ -39,8 +40,10 @@ def deidentify_table(
     Guarantee: nothing passes without a decision. Raises `UnclassifiedColumns` naming every column and nested field that has
     none; JSON paths without one are removed from their documents. In random mode the mapping must hold every identifier
     (`wardlake.deidentify.identifiers`). Released free text needs `own_identifiers` (`list_own_identifiers`, one row per patient).
+    `parents` holds, by column, the few identifiers that its values are among (`token_columns`): it changes the cost, never the
+    result.
     """
-    columns = token_columns(tokens)
+    columns = token_columns(tokens, parents)
     row = RowContext(
         table=table,
         schema=df.schema,

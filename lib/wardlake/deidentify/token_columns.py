@@ -6,6 +6,7 @@ keyed tokens need the hidden key column only, random ones are joined from the ma
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -26,7 +27,11 @@ _HIDDEN = "__wardlake_"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Identifier:
-    """A value that is to be tokenised. `elements`: it lies within an array, map or JSON array of the row."""
+    """A value that is to be tokenised.
+
+    `column`: the table's column that it is, as it stands; empty for any other value. `elements`: it lies within an array, map or
+    JSON array of the row.
+    """
 
     value: Column
     data_type: DataType
@@ -34,6 +39,7 @@ class Identifier:
     prefix: str = ""
     keep_format: bool = False
     elements: bool = False
+    column: str = ""
 
 
 class TokenColumns(Protocol):
@@ -56,11 +62,25 @@ class TokenColumns(Protocol):
         ...
 
 
-def token_columns(source: TokenSource) -> TokenColumns:
-    """The token columns of a source's mode."""
+@dataclass(slots=True, kw_only=True)
+class _Lookup:
+    """One column's answers, computed once for each of its parents: hidden columns beside the parent's own, `key`."""
+
+    column: str
+    domain: str
+    key: str
+    answers: dict[str, Column] = field(default_factory=dict)
+
+
+def token_columns(source: TokenSource, parents: Mapping[str, DataFrame] | None = None) -> TokenColumns:
+    """The token columns of a source's mode.
+
+    `parents`: by column, the few identifiers that its values are among (one column, none twice, no null). Keyed tokens are then
+    computed once for each of them and looked up; a value that is not among them has its token computed.
+    """
     match source.mode:
         case TokenMode.KEYED:
-            return KeyedTokens(source)
+            return KeyedTokens(source, parents or {})
         case TokenMode.RANDOM:
             return RandomTokens(source)
     raise ValueError(f"no such token mode: {source.mode}")
@@ -68,21 +88,27 @@ def token_columns(source: TokenSource) -> TokenColumns:
 
 @dataclass(slots=True)
 class KeyedTokens:
-    """Tokens as expressions over the hidden key column."""
+    """Tokens as expressions over the hidden key column, or looked up where a column's parents are few."""
 
     source: TokenSource
+    parents: Mapping[str, DataFrame] = field(default_factory=dict)
     domains: set[str] = field(default_factory=set)
     digests: dict[str, Column] = field(default_factory=dict)
+    lookups: dict[str, _Lookup] = field(default_factory=dict)
 
     def token(self, identifier: Identifier) -> Column:
         self.domains.add(identifier.domain)
-        if not identifier.keep_format:
-            return token_column(identifier.value, identifier.data_type, domain=identifier.domain, prefix=identifier.prefix)
-        if identifier.elements:
+        if identifier.elements and identifier.keep_format:
             raise ConfigurationError(
                 what="A format token cannot be made within an array or map.", next_step="Use rule token, or `blocked`."
             )
-        return format_token_column(identifier.value, domain=identifier.domain)
+
+        def compute(value: Column) -> Column:
+            if identifier.keep_format:
+                return format_token_column(value, domain=identifier.domain)
+            return token_column(value, identifier.data_type, domain=identifier.domain, prefix=identifier.prefix)
+
+        return self._looked_up(identifier, compute)
 
     def owner_digest(self, owner: Identifier) -> Column:
         self.domains.add(owner.domain)
@@ -91,12 +117,35 @@ class KeyedTokens:
 
     def date_digest(self, patient: Identifier) -> Column:
         self.domains.add(patient.domain)
-        return self._once(digest_column(patient.value, domain=patient.domain, label=KeyUse.DATE.value))
+
+        def compute(value: Column) -> Column:
+            return digest_column(value, domain=patient.domain, label=KeyUse.DATE.value)
+
+        return self._once(self._looked_up(patient, compute))
 
     def attach(self, df: DataFrame) -> DataFrame:
         if not self.domains:
             return df
+        for lookup in self.lookups.values():
+            df = df.join(F.broadcast(self._answers(lookup)), F.col(f"`{lookup.column}`") == F.col(lookup.key), "left")
         return attach_keys(df, self.source.ring, sorted(self.domains)).withColumns(self.digests)
+
+    def _looked_up(self, identifier: Identifier, compute: Callable[[Column], Column]) -> Column:
+        """What is computed of an identifier, once for each of its parents where they are few."""
+        if identifier.column not in self.parents:
+            return compute(identifier.value)
+        number = len(self.lookups)
+        lookup = self.lookups.setdefault(
+            identifier.column,
+            _Lookup(column=identifier.column, domain=identifier.domain, key=f"{_HIDDEN}parent_{number}"),
+        )
+        answer = f"{lookup.key}_answer_{len(lookup.answers)}"
+        lookup.answers[answer] = compute(F.col(lookup.key))
+        return F.coalesce(F.col(answer), compute(identifier.value))
+
+    def _answers(self, lookup: _Lookup) -> DataFrame:
+        parents = self.parents[lookup.column].toDF(lookup.key)
+        return detach_keys(attach_keys(parents, self.source.ring, [lookup.domain]).withColumns(lookup.answers))
 
     def _once(self, digest: Column) -> Column:
         """A hidden column, so that a digest several rules read is computed once a row."""

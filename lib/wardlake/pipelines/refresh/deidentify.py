@@ -20,6 +20,7 @@ from wardlake.detect.names import names_in_text
 from wardlake.model.plan import Outcome
 from wardlake.pipelines.refresh.job import PURPOSE, RefreshJob
 from wardlake.pipelines.refresh.mapping import AT_ONCE, keep_mapping
+from wardlake.pipelines.refresh.parents import few_parents
 from wardlake.publish.references import measure_references
 from wardlake.publish.residue import releases_text
 from wardlake.runs.tables_at_once import for_each
@@ -56,8 +57,10 @@ def deidentify(job: RefreshJob, _: Mapping[str, Outcome]) -> Outcome:
     keep_mapping(job, ring, frames, tokens, references, measured)
     own = own_identifiers(job, frames, tokens)
 
+    parents = few_parents(job.source, job.classification, frames, measured)
+
     def stage(name: str) -> Deidentified:
-        return stage_table(job, name, frames[name], tokens=tokens, references=references, own=own)
+        return stage_table(job, name, frames[name], tokens=tokens, references=references, own=own, parents=parents.get(name, {}))
 
     tables: dict[str, Deidentified] = {}
     for level in table_levels(job.source):  # parents before children
@@ -105,7 +108,14 @@ def own_identifiers(job: RefreshJob, frames: Mapping[str, DataFrame], tokens: To
 
 
 def stage_table(
-    job: RefreshJob, name: str, rows: DataFrame, *, tokens: TokenSource, references: ReferenceData, own: DataFrame | None
+    job: RefreshJob,
+    name: str,
+    rows: DataFrame,
+    *,
+    tokens: TokenSource,
+    references: ReferenceData,
+    own: DataFrame | None,
+    parents: Mapping[str, DataFrame],
 ) -> Deidentified:
     """De-identify one table into staging, counted and hashed in the pass that writes it."""
     before, after = Observation(), Observation()
@@ -119,6 +129,7 @@ def stage_table(
         references=references,
         as_of=job.as_of,
         own_identifiers=own,
+        parents=parents,
     )
     counts = [F.count(F.lit(1)).alias("rows"), *count_filled(watched)]
     # a column is compiled, an observed aggregate interpreted

@@ -79,8 +79,15 @@ def _held(
         ):
             continue
         child, parent = (table.name, reference.columns[0]), (reference.table, reference.to[0])
-        if child != parent and _tokens_of(child, classification, frames) == _tokens_of(parent, classification, frames) != ():
+        if child != parent and same_tokens(child, parent, classification, frames):
             yield child, parent
+
+
+def same_tokens(
+    child: tuple[str, str], parent: tuple[str, str], classification: Classification, frames: Mapping[str, DataFrame]
+) -> bool:
+    """Whether two columns, each a table and a name, give one identifier one token."""
+    return _tokens_of(child, classification, frames) == _tokens_of(parent, classification, frames) != ()
 
 
 def _tokens_of(place: tuple[str, str], classification: Classification, frames: Mapping[str, DataFrame]) -> tuple[object, ...]:
