@@ -37,6 +37,7 @@ def published(tmp_path_factory, spark):
     """One refresh that the tests which only read share."""
     clinic = make_clinic(tmp_path_factory.mktemp("clinic"), spark)
     clinic.edit("sources/clinic.yaml", "reason_code: string}", "reason_code: string, due: string}")
+    clinic.edit("classification/clinic.yaml", "ssn: {sensitive: {rule: token,", "ssn: {sensitive: {rule: format_token,")
     due = "    due: {sensitive: {rule: date_shift}, kind: date}\n    form$.ward: safe\n    form$.fee: safe\n"
     clinic.edit("classification/clinic.yaml", "    reason_code: safe\n", "    reason_code: safe\n" + due)
     form = '{"ward": "north"}'
@@ -101,6 +102,14 @@ def test_no_identifier_of_the_source_reaches_dev_the_report_or_the_audit(publish
     assert wiring.layout.zone(Zone.DEV) in answer["path"]
 
 
+def test_a_format_token_has_the_format_of_its_identifier_and_is_none(published):
+    clinic, _ = published
+    shown = {row["ssn"] for row in dev_tables(clinic)["patients"]}
+    assert len(shown) == 40
+    assert all(re.fullmatch(r"\d{3}-\d{2}-\d{4}", str(token)) for token in shown)
+    assert not shown & {person["ssn"] for person in patients()}
+
+
 def test_what_is_safe_stays_as_it_was(published):
     clinic, _ = published
     tables = dev_tables(clinic)
@@ -139,6 +148,7 @@ def test_what_no_gate_can_judge_is_told(published):
         "unknown_decisions": ["visits.form$.fee"],
         "became_null": [{"where": "visits.due", "what": "3"}],
         "given_up": [],
+        "undescribed": [],
     }
     assert "Tables at the source that nobody declared" in page and "visits.due" in page
     assert {recall["kind"] for recall in report["known_recalls"]} >= {"ssn", "person_name"}
@@ -218,6 +228,38 @@ def test_identifiers_in_the_output_quarantine_the_dataset(clinic):
     assert not re.search(r"(?i)MRN7\d{5}", str(stopped.value) + pages)
 
 
+def test_a_column_that_nobody_released_breaks_the_output_s_contract(clinic):
+    """A staged table that holds more than the decisions leave stands for a rule that let a column through."""
+    suite = clinic.folder / "expectations" / "clinic"
+    suite.mkdir(parents=True)
+    columns = {"patients": "id: string", "visits": "id: string, patient_id: string, seen_at: timestamp, reason_code: string"}
+    lines = "".join(f"  {name}: {{columns: {{{described}}}}}\n" for name, described in columns.items())
+    for side in ("source", "output"):
+        (suite / f"{side}.yaml").write_text(f"tables:\n{lines}")
+    clinic.edit("sources/clinic.yaml", "contracts: false", "contracts: true")
+    clinic.edit("classification/clinic.yaml", "reason_code: safe", "reason_code: blocked")
+
+    def let_a_column_through() -> None:
+        wiring = clinic.wiring()
+        (run,) = [path.name for path in (clinic.lake / "staging").iterdir()]
+        path = wiring.layout.staged_table(run, "visits")
+        rows = wiring.tables.spark.createDataFrame(
+            [("a", "b", None, "c")], "id string, patient_id string, seen_at timestamp, reason_code string"
+        )
+        wiring.tables.delete_folder(path)
+        assert wiring.tables.replace(path, rows) == 0
+
+    steps = Quiet(at={"output-contracts": let_a_column_through})
+    with pytest.raises(ContractBroken, match="visits: expect_table_columns_to_match_set") as broken:
+        Clinic(folder=clinic.folder, spark=clinic.spark, progress=steps).refresh()
+    assert broken.value.exit_code == 20
+    assert len(list((clinic.lake / "staging" / "quarantine").iterdir())) == 1
+    assert visible(clinic) is None
+    (path,) = [line.removeprefix("report: ") for line in broken.value.which if line.startswith("report: ")]
+    undescribed = report_of({"report": path})["attention"]["undescribed"]
+    assert "patients.street (output)" in undescribed and "patients.street (source)" in undescribed
+
+
 def test_a_quarantined_run_is_over_and_the_next_begins_anew(clinic):
     good = visits()
     clinic.table("visits", [{**row, "reason_code": patients()[0]["id"].lower()} for row in good])
@@ -269,6 +311,17 @@ def test_released_free_text_is_cleaned_and_its_scan_is_sharp_enough(clinic):
     assert not [text for text in texts for person in patients() if person["ssn"] in text]
     (names,) = [recall for recall in report_of(answer)["recalls"] if recall["kind"] == "person_name"]
     assert names["enforced"] and names["lower_bound"] >= names["floor"] == 0.9
+
+
+def test_a_value_whose_format_no_token_can_keep_halts_the_run_and_is_not_shown(clinic):
+    clinic.edit("classification/clinic.yaml", "ssn: {sensitive: {rule: token,", "ssn: {sensitive: {rule: format_token,")
+    rows = patients()
+    rows[3]["ssn"], rows[5]["ssn"] = "71-17", "200-11-400Ł"
+    clinic.table("patients", rows)
+    with pytest.raises(ContractBroken, match=r"patients\.ssn: 2 values") as broken:
+        clinic.refresh()
+    assert "71-17" not in str(broken.value)
+    assert not clinic.wiring().tables.list_folder(f"{clinic.lake}/restricted/mappings")
 
 
 def test_random_tokens_join_too(clinic):

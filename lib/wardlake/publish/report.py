@@ -90,6 +90,7 @@ class Attention:
     unknown_decisions: tuple[str, ...] = ()  # on columns that the source does not have
     became_null: tuple[Told, ...] = ()  # values that a rule could not read
     given_up: tuple[str, ...] = ()  # keys that the output no longer has
+    undescribed: tuple[str, ...] = ()  # columns that no contract says anything of
 
     @property
     def count(self) -> int:

@@ -117,6 +117,14 @@ def attention(said: Mapping[str, Mapping[str, Any]]) -> Attention:
         unknown_decisions=tuple(said["classify"].get("unknown", ())),
         became_null=tuple(Told(where=where, what=f"{count:,}") for where, count in sorted(lost.items())),
         given_up=tuple(said["references"].get("given_up", ())),
+        undescribed=undescribed_columns(said),
+    )
+
+
+def undescribed_columns(said: Mapping[str, Mapping[str, Any]]) -> tuple[str, ...]:
+    """Columns of the source or of the output that its contract does not describe, each with the side that it is missing on."""
+    return tuple(
+        f"{column} ({side})" for side in ("source", "output") for column in said[f"{side}-contracts"].get("undescribed", ())
     )
 
 
