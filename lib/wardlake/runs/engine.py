@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from wardlake.model.errors import ConfigurationError, WardlakeError
+from wardlake.model.errors import ConfigurationError, RunLocked, WardlakeError
 from wardlake.model.plan import Outcome, Plan, Step
 from wardlake.ports.registry import Registry, RegistryUnavailable
 from wardlake.runs.cpu import tree_cpu_seconds
@@ -81,9 +81,10 @@ def run_plan(
 
     `prepare` is called once the lock is held, before any step. The run's state is saved after every step. A step that raises
     leaves the run halted or refused, with the exit code of its error, and the error goes on to the caller. Raises `RunLocked`
-    if another run of the plan and source is at work.
+    if another run of the plan and source is at work, or went on with this one since the caller read it.
     """
     with registry.lock(lock_name(plan, run.source), wait_seconds=wait_seconds):
+        _require_unchanged(registry, run)
         standing = standing_steps(plan, run, work.fingerprints)
         run = Run(**{**_fields(run), "steps": dict(standing), "state": RunState.RUNNING, "exit_code": 0, "halted_at": ""})
         save_run(registry, run)
@@ -99,6 +100,16 @@ def run_plan(
             run = run.ended(RunState.DONE)
             save_run(registry, run)
     return run
+
+
+def _require_unchanged(registry: Registry, run: Run) -> None:
+    """Raise `RunLocked` unless the run is as the caller read it before the lock was held: what happened since must stand."""
+    stored = load_run(registry, run.run_id)
+    if stored is not None and stored != run:
+        raise RunLocked(
+            f"Run {run.run_id} was gone on with or ended by another command meanwhile.",
+            next_step="run again: it begins with what is known then",
+        )
 
 
 def _do_step(step: Step, run: Run, work: Work, registry: Registry, progress: Progress) -> Run:

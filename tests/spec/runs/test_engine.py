@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
+
 import pytest
 
 from wardlake.adapters.sqlite_registry import SqliteRegistry
@@ -114,6 +116,28 @@ def test_two_runs_at_once_are_refused(registry):
     with registry.lock(lock_name(PLAN, "rye")), pytest.raises(RunLocked) as caught:
         run(registry, Kitchen())
     assert caught.value.exit_code == 21
+
+
+@pytest.mark.parametrize("end", [None, IdentifiersFound("found"), UnclassifiedColumns("again")])
+def test_a_run_that_another_command_went_on_with_before_the_lock_was_held_is_left_as_it_is(registry, end):
+    with pytest.raises(UnclassifiedColumns):
+        run(registry, Kitchen(fails={"bake": UnclassifiedColumns("a column has no decision")}))
+    read = find_unfinished(registry, PLAN, "rye", {})
+    with pytest.raises(type(end)) if end else nullcontext():
+        run(registry, Kitchen(fails={"bake": end} if end else {}, fingerprints={"rest": "v2"}), read)
+    since, late = load_run(registry, "bake-1"), Kitchen()
+    with pytest.raises(RunLocked, match="meanwhile"):
+        run(registry, late, read)
+    assert late.done == []
+    assert load_run(registry, "bake-1") == since
+
+
+def test_of_two_that_begin_under_one_name_the_second_is_refused(registry):
+    run(registry, Kitchen(), new_run())
+    late = Kitchen()
+    with pytest.raises(RunLocked, match="meanwhile"):
+        run(registry, late, new_run())
+    assert (late.done, load_run(registry, "bake-1").state) == ([], RunState.DONE)
 
 
 def test_another_source_is_not_locked_out(registry):
