@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import ipaddress
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -16,6 +17,8 @@ _IBAN_LENGTHS = range(15, 35)
 _PHONE_LENGTHS = range(7, 16)
 _VIN_DIGITS = 4
 _LABELLED_DIGITS = 3
+# Units that stand behind a number in clinical text in capitals (UCUM's, as prescriptions and reports write them)
+_UNITS = re.compile("MC?G|UG|K?G|M?L|DL|CC|MEQ|MMOL|IU|UNITS?|[MC]?M|MIN(?:UTE)?S?|HRS?|HOURS?|WEEKS?")
 _ZIPS = Path(__file__).parent / "reference" / "zip_codes.txt"
 
 
@@ -103,6 +106,11 @@ def is_zip(text: str) -> bool:
     return text[:5] in _zips()
 
 
+def no_dose(text: str) -> bool:
+    """A number with words behind it, the first of them no unit: a house in a street, not a dose or a time."""
+    return not _UNITS.fullmatch(text.split()[1])
+
+
 def _not_snomed(text: str) -> bool:
     return not is_snomed(_digits(text))
 
@@ -118,6 +126,7 @@ CHECKS: dict[str, Check] = {
     "phone_length": is_phone_length,
     "instance_uid": is_instance_uid,
     "has_digits": has_digits,
+    "no_dose": no_dose,
     "zip": is_zip,
     "not_snomed": _not_snomed,
 }

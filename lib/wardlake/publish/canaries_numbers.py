@@ -17,6 +17,14 @@ _VIN_VALUES = dict(
 )
 _VIN_CHECK_AT = 8
 
+_MEDICARE_FORM = "CAENAENAANN"
+_MEDICARE = {  # no S, L, O, I, B, Z, which read like digits
+    "C": "123456789",
+    "N": "0123456789",
+    "A": "ACDEFGHJKMNPQRTUVWXY",
+    "E": "0123456789ACDEFGHJKMNPQRTUVWXY",
+}
+
 
 def digits(random: Random, count: int, *, first: str = "123456789") -> str:
     """`count` digits, the first of them one of `first`."""
@@ -169,14 +177,51 @@ def _vin(random: Random) -> str:
 
 
 def account(random: Random) -> str:
-    if random.random() < 0.2:  # noqa: PLR2004 -- a share of bank accounts
-        return _iban(random)
+    return random.choice([_bank_account, _iban, _member, _member, medicare_number])(random)
+
+
+def _bank_account(random: Random) -> str:
     number = random.choice(
         [digits(random, random.randint(8, 12)), f"{digits(random, 4)}-{digits(random, 4)}-{digits(random, 2)}"]
     )
     return random.choice(
         ["account number {}", "Account no. {}", "acct # {}", "acct: {}", "Account: {}", "bank account {}"]
     ).format(number)
+
+
+def _member(random: Random) -> str:
+    """A member of a health plan, as cards and referrals write it."""
+    number = random.choice(
+        [
+            f"{letters(random, 3)}{digits(random, 9)}",
+            f"{letters(random, 1)}{digits(random, 8)}",
+            f"{letters(random, 2)}{digits(random, 5)}{letters(random, 1)}",
+            f"{letters(random, 2)}-{digits(random, 7)}",
+            f"{digits(random, 9)}-{random.randint(1, 9):02}",
+            digits(random, random.randint(8, 12)),
+        ]
+    )
+    styles = [
+        "Member ID {}",
+        "member id: {}",
+        "Mbr ID: {}",
+        "Subscriber ID {}",
+        "subscriber no. {}",
+        "Medicaid ID {}",
+        "insurance ID {}",
+        "health plan number {}",
+        "policy number {}",
+        "Beneficiary # {}",
+    ]
+    return random.choice(styles).format(number)
+
+
+def medicare_number(random: Random) -> str:
+    """A Medicare Beneficiary Identifier: by place a digit, a letter or either (CMS, Understanding the MBI, 2018)."""
+    drawn = "".join(random.choice(_MEDICARE[form]) for form in _MEDICARE_FORM)
+    parts = drawn[:4], drawn[4:7], drawn[7:]
+    written = random.choice([drawn, "-".join(parts), " ".join(parts), drawn.lower()])
+    return random.choice(["{}", "{}", "MBI {}", "MBI: {}", "Medicare number {}", "Medicare no. {}"]).format(written)
 
 
 def _iban(random: Random) -> str:

@@ -43,6 +43,10 @@ _MONTHS = (
     "December",
 )
 _STATES = ("DE", "MD", "PA", "NJ", "VA", "OH", "TX", "CA", "WA", "FL")
+# As envelopes have them (USPS Publication 28, sections 213 and 233)
+_SHORT_SUFFIXES = ("St", "Ave", "Blvd", "Cir", "Ct", "Dr", "Hts", "Ln", "Mnr", "Pkwy", "Pl", "Rd", "Sq", "Ter", "Trl", "Xing")
+_UNITS = ("Unit", "Bldg", "Fl", "Rm", "Lot", "Apt")
+_DIRECTIONS = ("N", "South", "E", "West", "NE", "SW")
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +86,9 @@ def person_name(source: Source) -> str:
 
 def street_address(source: Source) -> str:
     random = source.random
-    street = f"{random.randint(1, 19999)} {source.places.street_name()} {source.places.street_suffix()}"
+    name, number = source.places.street_name(), random.randint(1, 19999)
+    street = f"{number} {name} {source.places.street_suffix()}"
+    short = f"{number} {name} {random.choice(_SHORT_SUFFIXES)}"
     town = f"{source.places.city()}, {random.choice(_STATES)} {random.randint(501, 99950):05}"
     styles = [
         street,
@@ -91,6 +97,11 @@ def street_address(source: Source) -> str:
         f"{street} Suite {random.randint(100, 990)}",
         f"{street}, {town}",
         f"{street} #{random.randint(1, 99)}",
+        short,
+        f"{short.upper()} {random.choice(_UNITS)} {random.randint(1, 99)}",
+        f"{short}., {random.choice(_UNITS)} {random.randint(1, 99)}",
+        f"{number} {random.choice(_DIRECTIONS)} {street.partition(' ')[2]}",
+        f"RR {random.randint(1, 9)} Box {random.randint(1, 400)}, {town}",
         f"PO Box {random.randint(10, 9999)}, {town}",
         f"P.O. Box {random.randint(10, 9999)}",
     ]
