@@ -11,6 +11,7 @@ import pytest
 from tests.end_to_end.clinic import LAST, Clinic, Quiet, make_clinic, patients, visits
 
 from wardlake.audit.archive import query_records
+from wardlake.audit.names import short_name
 from wardlake.audit.verification import verify_archive
 from wardlake.model.audit import AuditKind
 from wardlake.model.errors import (
@@ -36,14 +37,15 @@ def clinic(tmp_path, spark) -> Clinic:
 def published(tmp_path_factory, spark):
     """One refresh that the tests which only read share."""
     clinic = make_clinic(tmp_path_factory.mktemp("clinic"), spark)
-    clinic.edit("sources/clinic.yaml", "reason_code: string}", "reason_code: string, due: string}")
-    clinic.edit("classification/clinic.yaml", "ssn: {sensitive: {rule: token,", "ssn: {sensitive: {rule: format_token,")
-    due = "    due: {sensitive: {rule: date_shift}, kind: date}\n    form$.ward: safe\n    form$.fee: safe\n"
-    clinic.edit("classification/clinic.yaml", "    reason_code: safe\n", "    reason_code: safe\n" + due)
-    form = '{"ward": "north"}'
-    clinic.table(
-        "visits", [{**visit, "due": "soon" if n < 3 else "2024-05-06", "form": form} for n, visit in enumerate(visits())]
+    clinic.edit(
+        "sources/clinic.yaml", "reason_code: string}", 'reason_code: string, due: string, "2024-01-31": string, "%ideal": string}'
     )
+    clinic.edit("classification/clinic.yaml", "ssn: {sensitive: {rule: token,", "ssn: {sensitive: {rule: format_token,")
+    due = "    due: {sensitive: {rule: date_shift, shared_days: accept}, kind: date}\n    form$.ward: safe\n    form$.fee: safe\n"
+    due += '    "2024-01-31": safe\n    "%ideal": safe\n'
+    clinic.edit("classification/clinic.yaml", "    reason_code: safe\n", "    reason_code: safe\n" + due)
+    more = {"form": '{"ward": "north"}', "2024-01-31": "yes", "%ideal": "no"}  # no audit record takes such names
+    clinic.table("visits", [{**visit, "due": "soon" if n < 3 else "2024-05-06", **more} for n, visit in enumerate(visits())])
     clinic.table("billing", [{"id": "B1"}])  # a table that nobody declared
     return clinic, clinic.refresh()
 
@@ -127,6 +129,7 @@ def test_the_run_leaves_one_publication_record_in_an_intact_chain(published):
     assert about[0].dataset_id == answer["dataset_id"]
     assert details["snapshot_id"] == answer["snapshot_id"]
     assert details["rules"]["patients"]["ssn"] == "token"
+    assert details["rules"]["visits"][short_name("%ideal")] == "safe" and "%ideal" not in details["rules"]["visits"]
     assert details["token_mode"] == "keyed"
     assert details["key_versions"]["patient"] == 1
     assert details["scan"]["passed"] is True
@@ -201,6 +204,22 @@ def test_after_review_the_run_goes_on_where_it_halted(clinic):
     answer = Clinic(folder=clinic.folder, spark=clinic.spark, progress=steps).refresh()
     assert begun == ["classify", "publish"]
     assert visible(clinic).dataset_id == answer["dataset_id"]
+
+
+def test_a_placeholder_that_a_shift_would_give_away_halts_the_run(clinic):
+    unknown = [{**person, "birth_date": "1900-01-01" if n % 3 else person["birth_date"]} for n, person in enumerate(patients())]
+    clinic.table("patients", unknown)
+    with pytest.raises(UnclassifiedColumns, match=r"patients\.birth_date") as halted:
+        clinic.refresh()
+    events = [each.event for each in query_records(clinic.wiring().audit_objects)]
+    (columns,) = [each.details["columns"] for each in events if each.kind is AuditKind.CLASSIFICATION_HALTED]
+    pages = (clinic.lake / "restricted" / "pages.jsonl").read_text()
+    assert "sentinels" in halted.value.next_step
+    assert columns == ["patients.birth_date"]
+    assert "patients.birth_date" in pages and "visits" not in pages
+    assert "1900" not in str(halted.value) + pages
+    assert not (clinic.lake / "staging" / "runs").exists()
+    assert visible(clinic) is None
 
 
 def test_a_safe_column_whose_content_turns_sensitive_halts_the_run(clinic):

@@ -27,11 +27,15 @@ _ELEMENT, _INNER = "element", "value"
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """Rows and the decisions on their columns: a table, or the elements of one of its arrays."""
+    """Rows and the decisions on their columns: a table, or the elements of one of its arrays, which `column` names."""
 
     rows: DataFrame
     tree: Node
-    elements: bool = False
+    column: str = ""
+
+    @property
+    def elements(self) -> bool:
+        return bool(self.column)
 
 
 def list_identifiers(
@@ -59,7 +63,9 @@ def list_identifiers(
             for each in recorder.identifiers:
                 rows = (part.rows if part.elements else df).select(each.value.alias("value"))
                 unique = not part.elements and table.primary_key == (column.name,) and _is_token(part.tree.at(column.name))
-                found.setdefault(each.domain, []).append(Identifiers(rows=rows, keep_format=each.keep_format, unique=unique))
+                place = f"{table.name}.{part.column or column.name}"
+                identifiers = Identifiers(rows=rows, keep_format=each.keep_format, unique=unique, column=place)
+                found.setdefault(each.domain, []).append(identifiers)
     return found
 
 
@@ -96,7 +102,7 @@ def _parts(part: Part) -> Iterator[Part]:
             continue
         for array, below in _arrays(F.col(f"`{each.name}`"), each.dataType, node):
             elements = part.rows.select(F.explode(array).alias(_ELEMENT))
-            yield from _parts(Part(elements, Node(below={_ELEMENT: below}), elements=True))
+            yield from _parts(Part(elements, Node(below={_ELEMENT: below}), part.column or each.name))
 
 
 def _arrays(value: Column, data_type: DataType, node: Node) -> Iterator[tuple[Column, Node]]:

@@ -28,7 +28,7 @@ from wardlake.tokens.keyring import KeyRing, KeyUse
 
 SMALLEST_DOMAIN = 1_000_000
 _SEPARATORS = frozenset(string.punctuation + " ")
-_CLASSES = (("9", string.digits), ("a", string.ascii_lowercase), ("A", string.ascii_uppercase))
+ALPHABETS = {"9": string.digits, "a": string.ascii_lowercase, "A": string.ascii_uppercase}
 
 
 def format_token_column(value: Column, *, domain: str) -> Column:
@@ -36,7 +36,7 @@ def format_token_column(value: Column, *, domain: str) -> Column:
 
     The key comes to the worker as a column. Each distinct value of a batch is computed once. The job fails,
     naming no value, where a value's format holds fewer than a million values or has a character that is no ASCII letter,
-    digit or separator: `find_narrow_formats` tells before.
+    digit or separator: `require_wide_formats` tells before.
     """
     key = F.col(KEYS).getField(f"{domain}/{KeyUse.FORMAT.value}/inner")
     return F.when(value == "", value).otherwise(_encrypt_batch()(value, key))
@@ -59,14 +59,14 @@ def format_token_of(ring: KeyRing, value: str, *, domain: str) -> str:
 def keep_format(value: str, key: str) -> str:
     """The value's token under `key` (hexadecimal, 256 bits)."""
     shape = format_of(value)
-    alphabets = [_alphabet(mark) for mark in shape if mark in "9aA"]
+    alphabets = [ALPHABETS[mark] for mark in shape if mark in ALPHABETS]
     tweak = hashlib.sha256(shape.encode()).hexdigest()[:32]
-    characters = [c for c, mark in zip(value, shape, strict=True) if mark in "9aA"]
+    characters = [c for c, mark in zip(value, shape, strict=True) if mark in ALPHABETS]
     if len(set(alphabets)) == 1:
         token: Iterator[str] = iter(ff1.encrypt(key, tweak, alphabets[0], "".join(characters)))
     else:
         token = iter(_permute_mixed(characters, alphabets, key, tweak))
-    return "".join(next(token) if mark in "9aA" else mark for mark in shape)
+    return "".join(next(token) if mark in ALPHABETS else mark for mark in shape)
 
 
 def format_of(value: str) -> str:
@@ -76,7 +76,7 @@ def format_of(value: str) -> str:
     a separator, so the marks are unambiguous.
     """
     shape = "".join(_mark(character) for character in value)
-    if prod(len(_alphabet(mark)) for mark in shape if mark in "9aA") < SMALLEST_DOMAIN:
+    if prod(len(ALPHABETS[mark]) for mark in shape if mark in ALPHABETS) < SMALLEST_DOMAIN:
         raise ConfigurationError(
             what="A format token needs a format of at least a million values.", next_step="use the rule token for this column"
         )
@@ -104,7 +104,7 @@ def _spell(number: int, alphabets: list[str]) -> list[str]:
 
 
 def _mark(character: str) -> str:
-    for mark, alphabet in _CLASSES:
+    for mark, alphabet in ALPHABETS.items():
         if character in alphabet:
             return mark
     if character in _SEPARATORS:
@@ -112,10 +112,6 @@ def _mark(character: str) -> str:
     raise ConfigurationError(
         what="A format token keeps ASCII letters, digits and separators only.", next_step="use the rule token for this column"
     )
-
-
-def _alphabet(mark: str) -> str:
-    return dict(_CLASSES)[mark]
 
 
 def _encrypt_batch() -> Callable[[Column, Column], Column]:

@@ -18,10 +18,17 @@ _HEX_TOKEN = re.compile(r"([0-9a-f]{8})-?([0-9a-f]{4})-?([0-9a-f]{4})-?([0-9a-f]
 
 
 def kind_of(data_type: DataType, *, keep_format: bool = False) -> str:
-    """The kind of identifier a mapping row is about: identifiers of two kinds are never the same one."""
+    """The kind of identifier a mapping row is about: identifiers of two kinds are never the same one.
+
+    Raises `ConfigurationError` for a type that has no token, or no format to keep.
+    """
     match data_type:
         case StringType():
             return "format" if keep_format else "text"
+        case _ if keep_format:
+            raise ConfigurationError(
+                what=f"There is no format token of type {data_type.simpleString()}.", next_step="use the rule token instead"
+            )
         case BinaryType():
             return "binary"
         case IntegerType() | LongType() | DecimalType():

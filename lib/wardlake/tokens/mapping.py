@@ -39,12 +39,13 @@ _MOST_DRAWS = 64
 class Identifiers:
     """The identifiers of one domain found in one column: `rows` has that column alone, repeats and nulls included.
 
-    `unique`: none repeats, which was proven when the rows were read.
+    `unique`: none repeats, which was proven when the rows were read. `column`: the table and column, for messages.
     """
 
     rows: DataFrame
     keep_format: bool = False
     unique: bool = False
+    column: str = ""
 
     @property
     def data_type(self) -> DataType:

@@ -7,7 +7,6 @@ function over the new identifiers only. Being random, a draw is of no use until 
 from __future__ import annotations
 
 import secrets
-import string
 from collections.abc import Callable
 
 import pandas as pd
@@ -16,6 +15,7 @@ from pyspark.sql import Column
 from pyspark.sql.pandas.functions import pandas_udf
 from pyspark.sql.types import DataType, DecimalType, IntegerType, LongType, StringType
 
+from wardlake.tokens.format_preserving import ALPHABETS, format_of
 from wardlake.tokens.permutation import BITS, split_of
 
 _TOKEN_BYTES = 16
@@ -51,11 +51,10 @@ def _draw_hex() -> str:
 
 
 def _draw_format(value: str) -> str:
-    return "".join(map(_draw_character, value))
+    """Every letter and digit drawn anew; raises `ConfigurationError` where a character could only be copied."""
+    return "".join(map(_draw_character, format_of(value))) if value else value
 
 
-def _draw_character(character: str) -> str:
-    for alphabet in (string.digits, string.ascii_lowercase, string.ascii_uppercase):
-        if character in alphabet:
-            return secrets.choice(alphabet)
-    return character
+def _draw_character(mark: str) -> str:
+    alphabet = ALPHABETS.get(mark)
+    return secrets.choice(alphabet) if alphabet else mark  # a separator

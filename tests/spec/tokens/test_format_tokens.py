@@ -10,12 +10,16 @@ from fastfpe import ff1
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pyspark.sql import SparkSession
+from pyspark.sql.types import StringType
 from tests.spec.tokens.conftest import make_ring
 
-from wardlake.model.errors import ConfigurationError
+from wardlake.model.errors import ConfigurationError, ContractBroken
+from wardlake.tokens.format_check import require_wide_formats
 from wardlake.tokens.format_preserving import find_narrow_formats, format_of, format_token_column, format_token_of
 from wardlake.tokens.keyed import attach_keys, detach_keys
 from wardlake.tokens.keyring import KeyRing
+from wardlake.tokens.mapping import Identifiers
+from wardlake.tokens.random_tokens import draw_column
 
 FORMATS = ["123-45-6789", "(302) 555-0142", "AB-12345", "abcDEF", "S99912345", "0000000", "X1234567A", "a1b2c3d4"]
 NARROW = ["12345", "AB-123", "abcd", "------"]
@@ -107,3 +111,31 @@ def test_narrow_formats_are_found_before_the_run(spark: SparkSession) -> None:
     df = spark.createDataFrame([(value,) for value in values], "id string")
     found = df.filter(find_narrow_formats(F.col("id"))).collect()
     assert {row.id for row in found} == {*NARROW, *STRANGE}
+
+
+def test_columns_with_such_values_are_named_with_their_number(spark: SparkSession) -> None:
+    df = spark.createDataFrame([(value,) for value in [*FORMATS, *NARROW, *STRANGE, "", None]], "id string")
+    whole = Identifiers(rows=df.filter("id like '123-%'"), keep_format=True, column="patients.ssn")
+    require_wide_formats([whole, Identifiers(rows=df, column="patients.id")])
+    with pytest.raises(ContractBroken) as caught:
+        require_wide_formats([whole, Identifiers(rows=df, keep_format=True, column="patients.card")])
+    assert caught.value.exit_code == 20
+    assert caught.value.which == (f"patients.card: {len(NARROW) + len(STRANGE)} values",)
+    assert not [value for value in (*NARROW, *STRANGE) if value in str(caught.value)]
+
+
+def test_a_random_format_token_copies_no_letter_or_digit(spark: SparkSession) -> None:
+    values = spark.createDataFrame([("AB-123456-cd",), ("",), (None,)], "id string")
+    drawn = values.select("id", draw_column(F.col("id"), StringType(), keep_format=True).alias("token")).collect()
+    assert [row.token and format_of(row.token) for row in drawn] == ["AA-999999-aa", "", None]
+    assert drawn[0].token != drawn[0].id
+    for value in STRANGE:
+        df = spark.createDataFrame([(value,)], "id string")
+        with pytest.raises(Exception, match="A format token keeps ASCII letters") as caught:
+            df.select(draw_column(F.col("id"), StringType(), keep_format=True)).collect()
+        assert value not in str(caught.value)
+
+
+def test_only_text_has_a_format(spark: SparkSession) -> None:
+    with pytest.raises(ConfigurationError, match="no format token of type bigint"):
+        _ = Identifiers(rows=spark.range(1), keep_format=True).kind

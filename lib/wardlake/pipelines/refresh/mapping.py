@@ -13,6 +13,7 @@ from wardlake.model.treatments import Classification, FormatToken, Token
 from wardlake.pipelines.refresh.job import PURPOSE, RefreshJob
 from wardlake.publish.references import ReferenceMeasure, reference_name
 from wardlake.runs.tables_at_once import for_each
+from wardlake.tokens.format_check import require_wide_formats
 from wardlake.tokens.keyring import KeyRing
 from wardlake.tokens.mapping import Identifiers, Mappings, update_mapping
 from wardlake.tokens.source import TokenSource
@@ -28,7 +29,10 @@ def keep_mapping(
     references: ReferenceData,
     measured: Collection[ReferenceMeasure],
 ) -> None:
-    """Bring every identifier of the run into the restricted mapping; raises `ContractBroken` on a collision."""
+    """Bring every identifier of the run into the restricted mapping.
+
+    Raises `ContractBroken` on a collision, and before anything is mapped where a format cannot be kept.
+    """
     whole = {measure.name for measure in measured if not measure.orphan_rows}
     covered = covered_columns(job.source, job.classification, frames, whole)
     found: dict[str, list[Identifiers]] = {}
@@ -43,6 +47,7 @@ def keep_mapping(
         )
         for domain, identifiers in listed.items():
             found.setdefault(domain, []).extend(identifiers)
+    require_wide_formats(each for identifiers in found.values() for each in identifiers)
     mappings = Mappings(tables=job.tables, layout=job.layout, purpose=PURPOSE)
 
     def update(domain: str) -> None:
