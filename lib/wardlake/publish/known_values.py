@@ -84,7 +84,8 @@ def collect_known_values(
 ) -> DataFrame:
     """Keyed hashes of every identifier value that the source's decisions name.
 
-    Output: one row per role, kind and 64-bit hash; `length` is a number's count of digits, else 0. No value, no owner.
+    Output: one row per role, kind and 64-bit hash; `length` is a number's count of digits, or a code's of letters and
+    digits, else 0. No value, no owner.
     `key` travels as a one-row relation, never in a plan. `skip` are columns whose values are collected elsewhere, `inferred`
     the kinds of columns whose decision names none (`infer_kinds`).
     """

@@ -145,7 +145,7 @@ def _text_forms(words: Sequence[str], kind: IdentifierKind, shortest: int, polic
 def hash_forms(
     values: pa.Array, kind: IdentifierKind, policy: KnownValuePolicy, subkey: bytes, *, part: bool = False
 ) -> Iterator[tuple[Role, IdentifierKind, int, Hashes]]:
-    """Role, kind, length (of numbers, else 0) and hashes of all forms of these values of one column."""
+    """Role, kind, length (of numbers and codes, else 0) and hashes of all forms of these values of one column."""
     if kind not in policy.kinds:
         return
     distinct = pc.unique(values.drop_null())
@@ -162,8 +162,13 @@ def hash_forms(
 
 def add_forms(forms: dict[tuple[Role, int], set[str]], found: Iterator[Form]) -> None:
     for form in found:
-        length = len(form.text) if form.role is Role.DIGITS else 0
+        length = len(form.text) if _has_length(form) else 0
         forms.setdefault((form.role, length), set()).add(form.text)
+
+
+def _has_length(form: Form) -> bool:
+    """Whether the form's length says how often chance writes it: of numbers, and of codes as a whole."""
+    return form.role is Role.DIGITS or (form.role is Role.VALUE and form.kind in _NUMBERS)
 
 
 def hash_grouped(

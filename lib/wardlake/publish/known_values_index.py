@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
@@ -60,18 +60,26 @@ def _buckets(hashes: Hashes) -> npt.NDArray[np.int64]:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class KnownValues:
-    """All that is needed to recognise a known value. Holds the subkey: `repr` shows sizes only.
+class Chances:
+    """How many known values a text is expected to hold by accident, by kind, at most.
 
-    `chance` is, by kind, how many of its bare numbers a text is expected to hold by accident.
+    `numbers`: bare ones in any text. `formats`: whole ones in a token that has the format of a known value.
     """
+
+    numbers: Mapping[IdentifierKind, float] = field(default_factory=dict)
+    formats: Mapping[IdentifierKind, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KnownValues:
+    """All that is needed to recognise a known value. Holds the subkey: `repr` shows sizes only."""
 
     subkey: bytes
     texts: HashIndex
     digits: HashIndex
     lengths: tuple[int, ...]
     links: Hashes
-    chance: Mapping[IdentifierKind, float]
+    chance: Chances
     policy: KnownValuePolicy
 
     def sizes(self) -> dict[str, int]:
@@ -107,24 +115,39 @@ def build_known_values(
     bits = (np.uint32(1) << (kinds.astype(np.uint32) - np.uint32(1))).astype(np.uint32)
     marks = np.where(roles == Role.WORD, WORD, np.where(roles == Role.PART, PART, bits)).astype(np.uint32)
     text = np.isin(roles, (Role.VALUE, Role.PART, Role.WORD, Role.GROUPED))
-    number = roles == Role.DIGITS
+    number, code = roles == Role.DIGITS, (roles == Role.VALUE) & (lengths > 0)
     return KnownValues(
         subkey=subkey,
         texts=HashIndex.build(unsigned[text], marks[text]),
         digits=HashIndex.build(unsigned[number], bits[number]),
         lengths=tuple(sorted({int(length) for length in np.unique(lengths[number])})),
         links=np.unique(unsigned[roles == Role.LINK]),
-        chance=_chances(kinds[number], lengths[number], policy.max_digits),
+        chance=Chances(
+            numbers=_number_chances(kinds[number], lengths[number], policy.max_digits),
+            formats=_format_chances(kinds[number | code], lengths[number | code]),
+        ),
         policy=policy,
     )
 
 
-def _chances(kinds: npt.NDArray[np.int8], lengths: npt.NDArray[np.int16], longest: int) -> dict[IdentifierKind, float]:
+def _number_chances(kinds: npt.NDArray[np.int8], lengths: npt.NDArray[np.int16], longest: int) -> dict[IdentifierKind, float]:
     """Known numbers of `d` digits over the 10^d that there are, times the places in a run where one can begin."""
-    chance: dict[IdentifierKind, float] = {}
+    return _summed((kind, max(2, longest - d + 1) * count / 10.0**d) for kind, d, count in _counted(kinds, lengths))
+
+
+def _format_chances(kinds: npt.NDArray[np.int8], lengths: npt.NDArray[np.int16]) -> dict[IdentifierKind, float]:
+    """Known values of `d` letters and digits over 10^d: a format of that length has as many values, and more with letters."""
+    return _summed((kind, count / 10.0**d) for kind, d, count in _counted(kinds, lengths))
+
+
+def _counted(kinds: npt.NDArray[np.int8], lengths: npt.NDArray[np.int16]) -> Iterator[tuple[IdentifierKind, int, int]]:
     pairs, counts = np.unique(np.stack([kinds, lengths]), axis=1, return_counts=True)
     for kind, length, count in zip(pairs[0], pairs[1], counts, strict=True):
-        windows = max(2, longest - int(length) + 1)
-        of_kind = KINDS[int(kind) - 1]
-        chance[of_kind] = chance.get(of_kind, 0.0) + windows * int(count) / 10.0 ** int(length)
-    return chance
+        yield KINDS[int(kind) - 1], int(length), int(count)
+
+
+def _summed(parts: Iterable[tuple[IdentifierKind, float]]) -> dict[IdentifierKind, float]:
+    chances: dict[IdentifierKind, float] = {}
+    for kind, chance in parts:
+        chances[kind] = chances.get(kind, 0.0) + chance
+    return chances

@@ -93,7 +93,7 @@ def add_planted(known: KnownValues, planted: Mapping[IdentifierKind, Sequence[Pl
             flag = {Role.WORD: WORD, Role.PART: PART}.get(role, np.uint32(1 << KINDS.index(kind)))
             index = HashIndex.build(hashes, np.full(len(hashes), flag, dtype=np.uint32))
             (digits if role is Role.DIGITS else texts).append(index)
-            lengths |= {length} if length else set()
+            lengths |= {length} if role is Role.DIGITS else set()
     return replace(known, texts=_join(texts), digits=_join(digits), lengths=tuple(sorted(lengths)))
 
 

@@ -18,7 +18,7 @@ from wardlake.model.treatments import Classification, Decision, IdentifierKind, 
 from wardlake.ports.tables import Tables
 from wardlake.publish.canaries import canary_kinds, draw_canaries
 from wardlake.publish.canaries_known import draw_known_canaries
-from wardlake.publish.known_values_index import KnownValues
+from wardlake.publish.known_values_index import Chances, KnownValues
 from wardlake.publish.known_values_matcher import known_matchers
 from wardlake.publish.linkage import LinkCounts, count_links
 from wardlake.publish.linkage_columns import find_person_columns
@@ -179,7 +179,7 @@ def judge_residue(
     known_recall: Sequence[CanaryRecall] = (),
 ) -> ResidueReport:
     """The verdict over counts: no session, no data."""
-    chance = known.chance if known else {}
+    chance = known.chance if known else Chances()
     said: list[Finding] = []
     for table, columns in counts.cells.items():
         decisions = classification.tables.get(table, {})

@@ -25,9 +25,10 @@ class RecallFloors:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChanceLimits:
-    """When a bare number that equals a known one is no accident."""
+    """When values that equal known ones are no accident: bare numbers, and tokens that keep a format."""
 
     rare: float
+    rare_format: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -31,9 +31,10 @@ from wardlake.model.treatments import (
     Verdict,
     Zip3,
 )
+from wardlake.publish.known_values_index import Chances
 from wardlake.publish.known_values_policy import surrogate_kind
 from wardlake.publish.linkage import LinkCounts
-from wardlake.publish.residue_policy import ChanceLimits, ResiduePolicy
+from wardlake.publish.residue_policy import ResiduePolicy
 
 # Which hits of a column say something: `speaking_hits` under the gate's own limits, for the source and the output alike.
 Sift = Callable[[CellCounts], Mapping[Hit, int]]
@@ -69,7 +70,7 @@ def kinds_by_design(decision: Decision) -> frozenset[IdentifierKind]:
         case None:
             return own if decision.verdict is Verdict.SAFE else frozenset()
         case FormatToken():
-            return own | {IdentifierKind.UNIQUE_CODE}
+            return frozenset(IdentifierKind)  # it writes any value of its format, whatever else has that format
         case Surrogate(kind=kind):
             return _surrogate_kinds(kind)
         case Generalise() | Constant():
@@ -98,7 +99,7 @@ def judge_column(
     decision: Decision,
     *,
     sift: Sift,
-    chance: Mapping[IdentifierKind, float],
+    chance: Chances,
     policy: ResiduePolicy,
 ) -> Iterator[Finding]:
     """Findings and notices of one column path of the output."""
@@ -145,7 +146,7 @@ def _known_severity(
     counts: CellCounts,
     hit: Hit,
     decision: Decision,
-    chance: Mapping[IdentifierKind, float],
+    chance: Chances,
     policy: ResiduePolicy,
 ) -> str:
     matcher, kind = hit
@@ -156,8 +157,11 @@ def _known_severity(
         own = surrogate_kind(decision.rule.kind) or decision.kind
         return _surrogate_severity(own, kind, distinct, counts, policy)
     if matcher == KNOWN_DIGITS:
-        accidents = counts.distinct_estimate * chance.get(kind, 0.0)
-        return FINDING if is_no_accident(distinct, accidents, policy.chance) else NOTICE
+        accidents = counts.distinct_estimate * chance.numbers.get(kind, 0.0)
+        return FINDING if is_no_accident(distinct, accidents, policy.chance.rare) else NOTICE
+    if isinstance(decision.rule, FormatToken):  # it permutes a format, and known values have that format too
+        accidents = counts.distinct_estimate * chance.formats.get(kind, 0.0)
+        return FINDING if is_no_accident(distinct, accidents, policy.chance.rare_format) else NOTICE
     return FINDING
 
 
@@ -173,9 +177,9 @@ def _surrogate_severity(
     return FINDING if distinct > allowed else NOTICE
 
 
-def is_no_accident(hits: int, accidents: float, limits: ChanceLimits) -> bool:
-    """Whether so many hits would be rare if `accidents` are expected: the upper tail of a Poisson count."""
-    return hits > 0 and float(poisson.sf(hits - 1, accidents)) < limits.rare
+def is_no_accident(hits: int, accidents: float, rare: float) -> bool:
+    """Whether so many hits are rarer than `rare` if `accidents` are expected: the upper tail of a Poisson count."""
+    return hits > 0 and float(poisson.sf(hits - 1, accidents)) < rare
 
 
 def judge_links(

@@ -16,7 +16,7 @@ from wardlake.detect.text_names import TextNameMatcher
 from wardlake.model.treatments import IdentifierKind as Kind
 from wardlake.publish.canaries import canary_kinds, draw_canaries
 from wardlake.publish.canaries_known import draw_known_canaries
-from wardlake.publish.known_values_index import HashIndex, KnownValues
+from wardlake.publish.known_values_index import Chances, HashIndex, KnownValues
 from wardlake.publish.recall import lower_bound, measure_known_recall, measure_recall
 
 FLOORS = residue_policy().recall
@@ -32,7 +32,7 @@ def no_known_values() -> KnownValues:
         digits=empty,
         lengths=(),
         links=np.empty(0, np.uint64),
-        chance={},
+        chance=Chances(),
         policy=residue_policy().known_values,
     )
 

@@ -29,6 +29,7 @@ from wardlake.model.treatments import (
     RULES_ALLOWED,
     DateShift,
     Decision,
+    FormatToken,
     FreeText,
     Profile,
     Rule,
@@ -40,7 +41,7 @@ from wardlake.model.treatments import (
 from wardlake.model.treatments import IdentifierKind as Kind
 from wardlake.model.zones import LakeLayout
 from wardlake.publish.known_values import collect_known_values
-from wardlake.publish.known_values_index import KnownValues
+from wardlake.publish.known_values_index import Chances, KnownValues
 from wardlake.publish.linkage import LinkCounts
 from wardlake.publish.residue import ResidueReport, count_residue, judge_residue
 from wardlake.publish.residue_verdict import decision_for, is_no_accident, kinds_by_design
@@ -194,7 +195,8 @@ def test_a_published_dataset_is_scanned_again_with_the_values_kept(
 def judge(counts: CellCounts, decision: Decision, chance: float = 0.0) -> set[tuple[str, str]]:
     from wardlake.publish.residue_verdict import judge_column
 
-    said = judge_column("t", counts, decision, sift=MEANS.sift, chance={Kind.SSN: chance}, policy=MEANS.policy)
+    both = Chances(numbers={Kind.SSN: chance}, formats={Kind.SSN: chance})
+    said = judge_column("t", counts, decision, sift=MEANS.sift, chance=both, policy=MEANS.policy)
     return {(f.detector, f.severity) for f in said}
 
 
@@ -220,12 +222,38 @@ def test_what_reads_like_a_name_counts_in_released_text_alone() -> None:
 
 def test_the_boundary_of_accident() -> None:
     """One hit where accidents are expected at a rate r has probability 1 - exp(-r), about r."""
-    limits = MEANS.policy.chance
-    assert not is_no_accident(0, 0.0, limits)
-    assert is_no_accident(1, 0.0, limits)
-    assert is_no_accident(1, limits.rare * 0.99, limits)
-    assert not is_no_accident(1, limits.rare * 1.01, limits)
-    assert not is_no_accident(12, 6.0, limits) and is_no_accident(16, 6.0, limits)
+    rare = MEANS.policy.chance.rare
+    assert not is_no_accident(0, 0.0, rare)
+    assert is_no_accident(1, 0.0, rare)
+    assert is_no_accident(1, rare * 0.99, rare)
+    assert not is_no_accident(1, rare * 1.01, rare)
+    assert not is_no_accident(12, 6.0, rare) and is_no_accident(16, 6.0, rare)
+
+
+def test_a_format_token_may_equal_known_values_by_accident_and_not_be_copied() -> None:
+    """Forty thousand social security numbers: 1.6 tokens equal one of them by accident."""
+    keeping, many = sensitive(FormatToken(domain="ssn"), Kind.SSN), 40_000
+    for hits in (1, 4, 9):
+        assert judge(column(rows=many, known_value=hits), keeping, many / 1e9) == {("known-value", "notice")}
+    for hits in (25, many // 100, many):
+        assert judge(column(rows=many, known_value=hits), keeping, many / 1e9) == {("known-value", "finding")}
+    assert judge(column(rows=3, known_value=1), keeping, 3 / 1e9) == {("known-value", "finding")}
+    for rule in (SAFE, sensitive(Token(domain="ssn"), Kind.SSN)):
+        assert judge(column(rows=many, known_value=1), rule, many / 1e9) == {("known-value", "finding")}
+
+
+def test_a_format_token_is_of_whatever_kind_has_its_format() -> None:
+    """A permuted social security number reads like a telephone number now and then."""
+    for kind in (Kind.PHONE, Kind.SSN, Kind.CREDIT_CARD):
+        hits = {("pattern", kind): 7}
+        assert judge(replace(column(), hits=hits, distinct_hits=hits), sensitive(FormatToken(domain="ssn"), Kind.SSN)) == set()
+
+
+def test_the_chance_of_a_format_is_known_values_over_values_of_that_length(known: KnownValues) -> None:
+    of_format, of_numbers = known.chance.formats, known.chance.numbers
+    assert of_format[Kind.SSN] == pytest.approx(len({row[1] for row in PATIENT_ROWS}) / 1e9)
+    assert of_numbers[Kind.SSN] == pytest.approx(8 * of_format[Kind.SSN])  # in a run of 16 digits, 8 places
+    assert 0 < of_format[Kind.DRIVING_LICENCE] < 1e-6  # a letter and digits
 
 
 def test_dropped_nulled_and_blocked_columns_must_be_empty() -> None:
