@@ -128,7 +128,7 @@ def test_the_run_leaves_one_publication_record_in_an_intact_chain(published):
     details = about[0].details
     assert about[0].dataset_id == answer["dataset_id"]
     assert details["snapshot_id"] == answer["snapshot_id"]
-    assert details["rules"]["patients"]["ssn"] == "token"
+    assert details["rules"]["patients"]["ssn"] == "format_token"
     assert details["rules"]["visits"][short_name("%ideal")] == "safe" and "%ideal" not in details["rules"]["visits"]
     assert details["token_mode"] == "keyed"
     assert details["key_versions"]["patient"] == 1
