@@ -57,6 +57,18 @@ def check_event(event: AuditEvent) -> None:
         )
 
 
+def name_problem(name: str) -> str:
+    """Why a record would not take this name of a table, column or path, as a key or as text; empty where it would."""
+    return _key_problem(name) or _text_problem(name)
+
+
+def run_name_problem(run_id: str) -> str:
+    """Why a record would not take this name of a run; empty where it would."""
+    if not _NAME.fullmatch(run_id):
+        return "not a name"
+    return next((f"looks like {shape}" for shape, pattern in IDENTIFIER_SHAPES.items() if pattern.search(run_id)), "")
+
+
 def _wrong_header(event: AuditEvent) -> Iterator[str]:
     if str(event.kind) not in {kind.value for kind in AuditKind}:
         yield "kind: not a kind of record"

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from wardlake.audit.names import short_name
+from wardlake.audit.names import short_place
 from wardlake.classify.gate import Approval, evidence_against, hash_decision
 from wardlake.model.audit import AuditEvent, AuditKind
 from wardlake.model.errors import ContractBroken, NotAllowed
@@ -243,7 +243,7 @@ def _approval_of(document: Mapping[str, Any]) -> Approval:
 def _event(kind: AuditKind, identity: Identity, outcome: Review, at: str, *, decision: Decision | None = None) -> AuditEvent:
     details: dict[str, Any] = {
         "source": outcome.source,
-        "column": short_name(str(outcome.column)),
+        "column": short_place(outcome.column.table, outcome.column.path),
         "decision_hash": outcome.decision_hash,
         "against_safe": list(outcome.kinds),
         "state": outcome.state,

@@ -7,6 +7,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from typing import Any
 
+from wardlake.audit.names import short_name
 from wardlake.audit.retention import remove_expired
 from wardlake.audit.trail import with_record
 from wardlake.model.audit import AuditEvent, AuditKind, AuditRecord
@@ -83,7 +84,11 @@ def at_work(ports: PortsInHand, source: str, run_id: str) -> bool:
 def retention_event(removals: Sequence[Removal], actor: Identity, at: str) -> AuditEvent:
     """What is about to go, by name."""
     kinds = {removal.what for removal in removals}
-    named = {what.value: [removal.full_name for removal in removals if removal.what is what] for what in What if what in kinds}
+    named = {
+        what.value: [short_name(removal.full_name) for removal in removals if removal.what is what]
+        for what in What
+        if what in kinds
+    }
     return AuditEvent(kind=AuditKind.RETENTION_APPLIED, actor=actor.subject, at=at, details={"removed": named})
 
 

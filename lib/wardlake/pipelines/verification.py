@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from wardlake.audit.archive import query_records
+from wardlake.audit.names import short_name
 from wardlake.model.audit import AuditEvent, AuditKind, AuditRecord
 from wardlake.model.errors import VerificationFailed
 from wardlake.model.zones import Zone
@@ -51,8 +52,7 @@ def verify_published(job: RefreshJob, record: AuditRecord, verification_id: str)
     dataset_id = record.event.dataset_id
     with tempfile.TemporaryDirectory(prefix="wardlake-restored-") as scratch:
         folder, whence = dataset_folder(job, record, Path(scratch))
-        names = [str(table["name"]) for table in record.event.details["tables"]]
-        rows = {str(table["name"]): int(table["rows_out"]) for table in record.event.details["tables"]}
+        rows = recorded_rows(job, record, folder)
         known = read_known_values(
             job.tables,
             job.layout,
@@ -62,7 +62,7 @@ def verify_published(job: RefreshJob, record: AuditRecord, verification_id: str)
         )
         report = verify_dataset(
             job.tables,
-            {name: f"{folder}/{name}" for name in names},
+            {name: f"{folder}/{name}" for name in rows},
             job.classification,
             known,
             means=scan_means(job),
@@ -77,6 +77,13 @@ def verify_published(job: RefreshJob, record: AuditRecord, verification_id: str)
             next_step="docs/runbooks/identifiers-found.md",
         )
     return {"dataset_id": dataset_id, "read_from": whence, "known_values_kept": known is not None, **residue_document(report)}
+
+
+def recorded_rows(job: RefreshJob, record: AuditRecord, folder: str) -> dict[str, int]:
+    """Each table that was published, with its rows: by its folder's name, which the record may hold as a hash only."""
+    folders = {short_name(name): name for name in job.tables.list_folder(folder)}
+    tables = record.event.details["tables"]
+    return {folders.get(str(table["name"]), str(table["name"])): int(table["rows_out"]) for table in tables}
 
 
 def residue_key(job: RefreshJob, record: AuditRecord) -> bytes:

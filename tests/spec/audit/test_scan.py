@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from tests.spec.audit.conftest import Archive
 
-from wardlake.audit.names import short_name
+from wardlake.audit.names import short_name, short_place
 from wardlake.audit.scan import MAX_LEAVES, AuditRefused, check_event
 from wardlake.audit.verification import verify_archive
 from wardlake.model.audit import AuditEvent
@@ -146,6 +146,19 @@ def test_a_column_named_by_a_sentence_is_shortened() -> None:
     assert len(short_name(name).split()) <= 12
     assert short_name(name).startswith("survey.How often did you")
     assert short_name("patients.ssn") == "patients.ssn"
+
+
+ODD_NAMES = ["2024-01-31", "364075005", "%ideal", "(note", "-x", "10.0.0.1", "a\tb", "12 Long Street", "1957-03-02 " + "a" * 400]
+
+
+@pytest.mark.parametrize("name", ODD_NAMES)
+def test_a_column_of_any_name_stands_in_a_record_by_its_hash(archive: Archive, event: Make, name: str) -> None:
+    details = {"rules": {short_name(name): {short_name(name): "safe"}}, "columns": [short_place("visits", name)]}
+    written = archive.trail.append(event(details=details)).event.details
+    assert name not in str(written)
+    assert written["columns"][0].startswith("visits.name~")
+    assert len({short_name(other) for other in ODD_NAMES}) == len(ODD_NAMES)
+    assert short_name(short_name(name)) == short_name(name)
 
 
 def test_a_value_in_a_long_key_is_refused_all_the_same(archive: Archive, event: Make) -> None:

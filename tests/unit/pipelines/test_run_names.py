@@ -17,7 +17,7 @@ from wardlake.runs.states import Run, RunState
 RUN = Run(run_id="old", plan=PLAN.name, source="clinic", arguments={"sample": 1.0}, started_at="2026-01-31", actor="os:x")
 
 
-@pytest.mark.parametrize("name", ["", "nightly-7", "dev-20260131T020000Z-3f9a1c", "scheduled__2026.1"])
+@pytest.mark.parametrize("name", ["", "nightly-7", "dev-20260131T020000Z-3f9a1c", "scheduled__2026.1", "nightly-20260131"])
 def test_a_plain_name_is_taken(name: str) -> None:
     require_name(name)
 
@@ -27,6 +27,13 @@ def test_a_name_that_leads_elsewhere_is_refused(name: str) -> None:
     with pytest.raises(ConfigurationError) as refused:
         require_name(name)
     assert refused.value.exit_code == 2
+
+
+@pytest.mark.parametrize("name", ["nightly-2024-01-31", "364075005", "10.0.0.1", "0b1b3c5e-4f2a-4f0e-9d3c-1a2b3c4d5e6f"])
+def test_a_name_that_no_audit_record_would_take_is_refused_before_any_work(name: str) -> None:
+    with pytest.raises(ConfigurationError, match="looks like") as refused:
+        require_name(name)
+    assert name not in refused.value.what
 
 
 def test_a_fresh_run_gives_up_every_unfinished_run_like_it_and_no_other(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ import secrets
 from collections.abc import Callable
 from typing import Any
 
+from wardlake.audit.scan import run_name_problem
 from wardlake.model.errors import ConfigurationError, NotAllowed
 from wardlake.model.identifiers import new_run_id
 from wardlake.model.identity import Identity, Role
@@ -111,8 +112,16 @@ def give_up_others(registry: Registry, fresh: Run) -> None:
 
 
 def require_name(run_id: str) -> None:
-    """Raise `ConfigurationError` for a run's name that could be no folder's: it becomes one in every zone."""
-    if run_id and (not _RUN_NAME.fullmatch(run_id) or ".." in run_id):
+    """Raise `ConfigurationError` for a run's name that could be no folder's or that no record takes: it becomes both."""
+    if not run_id:
+        return
+    if not _RUN_NAME.fullmatch(run_id) or ".." in run_id:
         raise ConfigurationError(
             what="A run's name is letters, digits, `-`, `_` and single dots, at most 100.", next_step="e.g. --run-id nightly-7"
+        )
+    problem = run_name_problem(run_id)
+    if problem:
+        raise ConfigurationError(
+            what=f"The audit takes no run's name that {problem}.",
+            next_step="e.g. --run-id nightly-20260131 instead of nightly-2026-01-31",
         )

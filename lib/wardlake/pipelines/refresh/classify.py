@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import fields
 from typing import Any, cast
 
-from wardlake.audit.names import short_name
+from wardlake.audit.names import short_place
 from wardlake.classify.evidence import build_evidence
 from wardlake.classify.gate import Contradiction, Gap, GateResult, check_decisions
 from wardlake.classify.review import describe_evidence, load_approvals, request_reviews
@@ -77,7 +77,7 @@ def halt(job: RefreshJob, result: GateResult) -> None:
             at=at,
             zone="dev",
             run_id=job.run_id,
-            details={"source": job.source.name, "columns": [short_name(f"{each.table}.{each.path}") for each in columns]},
+            details={"source": job.source.name, "columns": [short_place(each.table, each.path) for each in columns]},
         )
     )
     evidence = [each.evidence for each in columns]

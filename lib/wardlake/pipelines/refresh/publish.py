@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any, cast
 
 from wardlake.audit.archive import query_records
+from wardlake.audit.names import short_name
 from wardlake.model.audit import AuditEvent, AuditKind, AuditRecord
 from wardlake.model.plan import Outcome
 from wardlake.model.snapshots import DatasetTable, TableHashes
@@ -41,7 +42,8 @@ def publish(job: RefreshJob, outcomes: Mapping[str, Outcome]) -> Outcome:
         "path": job.layout.dataset(Zone.DEV, job.dataset, name),
         "audit_sequence": written.sequence,
         "audit_hash": written.hash,
-        "commitments": {table["name"]: table["commitment"] for table in event.details["tables"]},
+        "commitments": {table.name: table.commitment for table in publication.tables}
+        | dict(placed.commitments if placed else {}),
         "note": name,
     }
 
@@ -107,9 +109,9 @@ def publication_event(job: RefreshJob, outcomes: Mapping[str, Outcome], at: str,
 
 
 def rules_applied(job: RefreshJob) -> dict[str, dict[str, str]]:
-    """Table to column path to what was done with it."""
+    """Table to column path to what was done with it; a name that no record takes as its hash."""
     return {
-        table: {path: rule_id(decision) for path, decision in decisions.items()}
+        short_name(table): {short_name(path): rule_id(decision) for path, decision in decisions.items()}
         for table, decisions in job.classification.tables.items()
     }
 
@@ -122,8 +124,9 @@ def rule_id(decision: Decision) -> str:
 
 
 def _table_summary(table: Mapping[str, Any], placed: Placed | None) -> dict[str, Any]:
-    kept = {key: table[key] for key in ("name", "rows_in", "rows_out", "commitment")}
-    return kept if placed is None else {**kept, "commitment": placed.commitments[table["name"]]}
+    commitment = placed.commitments[table["name"]] if placed else table["commitment"]
+    counts = {key: table[key] for key in ("rows_in", "rows_out")}
+    return {"name": short_name(table["name"]), **counts, "commitment": commitment}
 
 
 def _by_table(counts: Mapping[str, int]) -> dict[str, dict[str, int]]:
@@ -131,7 +134,7 @@ def _by_table(counts: Mapping[str, int]) -> dict[str, dict[str, int]]:
     tables: dict[str, dict[str, int]] = {}
     for where, count in counts.items():
         table, _, column = where.partition(".")
-        tables.setdefault(table, {})[column] = count
+        tables.setdefault(short_name(table), {})[short_name(column)] = count
     return tables
 
 
