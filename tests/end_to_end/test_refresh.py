@@ -218,7 +218,7 @@ def test_a_placeholder_that_a_shift_would_give_away_halts_the_run(clinic):
     assert columns == ["patients.birth_date"]
     assert "patients.birth_date" in pages and "visits" not in pages
     assert "1900" not in str(halted.value) + pages
-    assert not (clinic.lake / "staging" / "runs").exists()
+    assert list((clinic.lake / "staging").rglob("*.parquet")) == []
     assert visible(clinic) is None
 
 

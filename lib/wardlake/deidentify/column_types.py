@@ -13,6 +13,7 @@ from pyspark.sql.types import (
     LongType,
     ShortType,
     StringType,
+    StructType,
     VarcharType,
 )
 
@@ -29,6 +30,16 @@ def is_whole(data_type: DataType) -> bool:
 
 def is_number(data_type: DataType) -> bool:
     return is_whole(data_type) or isinstance(data_type, FloatType | DoubleType | DecimalType)
+
+
+def find_plain(schema: StructType, path: str) -> DataType | None:
+    """The type of what a path leads to through structs alone; None where that is nothing, or a struct."""
+    at: DataType = schema
+    for name in path.split("."):
+        if not isinstance(at, StructType) or name not in at.names:
+            return None
+        at = at[name].dataType
+    return None if isinstance(at, StructType) else at
 
 
 def unsuitable(rule: str, data_type: DataType) -> ConfigurationError:

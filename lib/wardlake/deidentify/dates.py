@@ -47,6 +47,22 @@ def shift_date(value: Column, data_type: DataType, *, offset: Column, days: int,
     return F.when(_is_sentinel(value, data_type, sentinels), value).when(offset.isNotNull(), moved)
 
 
+def day_that_moves(value: Column, data_type: DataType, *, days: int, sentinels: tuple[str, ...]) -> Column:
+    """The day that a shift moves; null for what does not move: sentinels, the calendar's ends, text that is no date."""
+    match data_type:
+        case DateType():
+            day = value
+        case TimestampType() | TimestampNTZType():
+            day = value.cast("date")
+        case _ if is_text(data_type):
+            day = read_written_date(value).day
+        case _:
+            raise unsuitable("date_shift", data_type)
+    margin = timedelta(days=days)
+    stays = _is_sentinel(value, data_type, sentinels) | ~day.between(_day(_FIRST + margin), _day(_LAST - margin))
+    return F.when(~stays, day)
+
+
 def cut_to_year(value: Column, data_type: DataType, *, as_of: date) -> Column:
     """Keep the year of a date only: 1 January, midnight.
 

@@ -6,8 +6,10 @@ from collections.abc import Mapping
 
 from pyspark.sql import Column
 from pyspark.sql import functions as F
-from pyspark.sql.types import DataType, StructType
+from pyspark.sql.types import StructType
 
+from wardlake.deidentify.column_types import find_plain
+from wardlake.model.quoting import quote_name
 from wardlake.model.treatments import (
     Age,
     Bucket,
@@ -29,7 +31,9 @@ def losing_columns(schema: StructType, decisions: Mapping[str, Decision]) -> tup
     return tuple(
         path
         for path, decision in decisions.items()
-        if _may_lose(decision) and _is_plain(schema, path) and not any(path.startswith(f"{other}.") for other in decisions)
+        if _may_lose(decision)
+        and find_plain(schema, path) is not None
+        and not any(path.startswith(f"{other}.") for other in decisions)
     )
 
 
@@ -56,15 +60,5 @@ def _may_lose(decision: Decision) -> bool:
             return False
 
 
-def _is_plain(schema: StructType, path: str) -> bool:
-    """Whether the path leads through structs alone to something that is no struct."""
-    at: DataType = schema
-    for name in path.split("."):
-        if not isinstance(at, StructType) or name not in at.names:
-            return False
-        at = at[name].dataType
-    return not isinstance(at, StructType)
-
-
 def _column(path: str) -> Column:
-    return F.col(".".join(f"`{name}`" for name in path.split(".")))
+    return F.col(".".join(map(quote_name, path.split("."))))

@@ -65,7 +65,7 @@ def _check_decision(decision: Decision, profile: Profile) -> Iterator[str]:
     if decision.verdict is Verdict.SAFE and decision.kind in _never_safe(profile):
         yield f"profile {profile} does not let a column of kind {decision.kind} pass as safe"
     if profile is Profile.SAFE_HARBOR and decision.kind is IdentifierKind.AGE and _tells_high_ages(rule):
-        yield f"profile {profile} needs one class for ages of {_OLDEST} and over: use rule age, or bucket with `edges` up to {_OLDEST}"
+        yield f"profile {profile} needs one class for ages of {_OLDEST} and over: rule age, or bucket with last edge {_OLDEST}"
     yield from _check_parameters(rule)
 
 

@@ -103,6 +103,8 @@ class DateShift:
     by: str = ""  # the column that names the patient; empty: the table's `patient` column
     # ISO dates or instants that stand for "unknown" or "no end" and stay as they are: shifted, one would give the offset away
     sentinels: tuple[str, ...] = ()
+    # what a day that many patients share, and no sentinel, does: it halts the run, or people who know it said that it may move
+    shared_days: Literal["halt", "accept"] = "halt"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

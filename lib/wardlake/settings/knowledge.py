@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from wardlake.classify.evidence import EvidenceRules, parse_evidence_rules
+from wardlake.deidentify.shared_days import SharedDayLimits
 from wardlake.deidentify.surrogate_lists import SurrogateLists, parse_lists
 from wardlake.detect.names import NameWords, parse_name_words
 from wardlake.detect.patterns import PatternBook, parse_patterns
@@ -38,6 +39,7 @@ class Knowledge:
     evidence: EvidenceRules
     residue: ResiduePolicy
     zip3: Zip3List
+    shared_days: SharedDayLimits
     surrogates: SurrogateLists
     password_hash: str
 
@@ -55,6 +57,7 @@ def load_knowledge(conf: Path) -> Knowledge:
         evidence=parse_evidence_rules(_document(conf, "detection/evidence.yaml"), file=evidence),
         residue=_validated(conf, "disclosure/residue.yaml", ResiduePolicy),
         zip3=zip3,
+        shared_days=_validated(conf, "disclosure/shared_days.yaml", SharedDayLimits),
         surrogates=_surrogates(conf),
         password_hash=_validated(conf, "disclosure/dev_password.yaml", DevPassword).hash,
     )

@@ -21,6 +21,7 @@ from wardlake.model.plan import Outcome
 from wardlake.pipelines.refresh.job import PURPOSE, RefreshJob
 from wardlake.pipelines.refresh.mapping import AT_ONCE, keep_mapping
 from wardlake.pipelines.refresh.parents import few_parents
+from wardlake.pipelines.refresh.shared_days import refuse_shared_days
 from wardlake.publish.references import measure_references
 from wardlake.publish.residue import releases_text
 from wardlake.runs.tables_at_once import for_each
@@ -53,6 +54,7 @@ def deidentify(job: RefreshJob, _: Mapping[str, Outcome]) -> Outcome:
     )
     frames = source_frames(job, ring)
     references = reference_data(job)
+    refuse_shared_days(job, job.raw_frames() if job.sampled else frames)
     measured = measure_references(frames, job.source)
     keep_mapping(job, ring, frames, tokens, references, measured)
     own = own_identifiers(job, frames, tokens)
