@@ -288,8 +288,23 @@ def test_after_a_rotation_the_tokens_are_others_and_the_old_ones_still_lead_back
     assert len(after) == 40
     assert not before & after
     real = {person["id"] for person in patients()}
-    old, new = _reveal(story.office, min(before)), _reveal(story.office, min(after))
-    assert {old, new} <= real
+    old, new = _reveal(story.office, min(before), "--key-version", "1"), _reveal(story.office, min(after), "--mode", "keyed")
+    assert {old.answer["identifier"], new.answer["identifier"]} <= real
+
+
+def test_an_answer_that_is_not_found_is_neither_recorded_nor_spent(story: Story) -> None:
+    office = story.office
+    told = len(_revealed(office))
+    shown = str(office.patients()[0]["id"])
+    mistyped = _reveal(office, shown[:-1] + ("0" if shown[-1] != "0" else "1"))
+    assert (mistyped.code, "no such token" in mistyped.said) == (20, True)
+    key = _approved(office, shown)
+    elsewhere = office.run_as("ann", "compliance", "reidentify", "reveal", key, "--key-version", "9", code=True)
+    assert (elsewhere.code, len(_revealed(office))) == (20, told)
+    assert office.run_as("ann", "compliance", "reidentify", "reveal", key, code=True).code == 0
+    assert office.run_as("ann", "compliance", "reidentify", "reveal", key, code=True).code == 19
+    assert len(_revealed(office)) == told + 1
+    assert {"key_version", "kind", "token_mode"} <= set(_revealed(office)[-1]["event"]["details"])
 
 
 def test_retention_removes_what_is_over_and_never_what_readers_see(story: Story) -> None:
@@ -332,13 +347,22 @@ def die() -> None:
     raise Killed
 
 
-def _reveal(office: Office, token: str) -> str:
+def _reveal(office: Office, token: str, *flags: str) -> Ended:
     """Who a token stands for, by three commands of two people."""
+    return office.run_as("ann", "compliance", "reidentify", "reveal", _approved(office, token), *flags, code=True)
+
+
+def _approved(office: Office, token: str) -> str:
+    """A request that waits for its answer."""
     asked = office.run_as("ann", "compliance", "reidentify", "request", "--token", token, "--reason", "report 7")
-    key = asked.answer["request"]
+    key = str(asked.answer["request"])
     assert office.run_as("bob", "compliance", "reidentify", "approve", key, code=True).code == 0
-    told = office.run_as("ann", "compliance", "reidentify", "reveal", key, code=True)
-    return str(told.answer["identifier"])
+    return key
+
+
+def _revealed(office: Office) -> list[dict[str, Any]]:
+    records: list[dict[str, Any]] = office.run("audit", "query").answer["records"]
+    return [each for each in records if each["event"]["kind"] == "reidentification.revealed"]
 
 
 def _run(story: Story, run_id: str) -> Run:

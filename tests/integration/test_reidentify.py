@@ -17,7 +17,7 @@ from wardlake.adapters.openbao_keys import OpenBaoKeys
 from wardlake.adapters.openbao_session import AppRoleCredentials, OpenBaoSession, VaultAddress
 from wardlake.adapters.sqlite_registry import SqliteRegistry
 from wardlake.model.audit import AuditEvent, AuditKind
-from wardlake.model.errors import AuditUnavailable, ConfigurationError, KeysUnavailable, NotAllowed
+from wardlake.model.errors import AuditUnavailable, ConfigurationError, ContractBroken, KeysUnavailable, NotAllowed
 from wardlake.model.identity import Identity, Role
 from wardlake.model.treatments import TokenMode
 from wardlake.model.zones import LakeLayout
@@ -26,7 +26,7 @@ from wardlake.tokens.keyring import open_ring
 from wardlake.tokens.mapping import Identifiers, Mappings, update_mapping
 from wardlake.tokens.plain import token_of
 from wardlake.tokens.reidentify import COLLECTION, Desk, approve, request, reveal
-from wardlake.tokens.reveal import find_identifier
+from wardlake.tokens.reveal import SealedIdentifier, locate_identifier, open_identifier
 
 VALUE = "MRN-SECRET-0042"
 
@@ -80,11 +80,14 @@ class Office:
     def ask(self, caller: Identity = ASKER) -> str:
         return request(self.desk, caller, token=self.token, purpose="dev", domain="patient", reason="safety report 7")
 
-    def find(self, purpose: str, domain: str, token: str) -> str:
-        return find_identifier(self.mappings, self.keys, domain, token)
+    def locate(self, purpose: str, domain: str, token: str) -> SealedIdentifier:
+        return locate_identifier(self.mappings, domain, token)
+
+    def unseal(self, sealed: SealedIdentifier) -> str:
+        return open_identifier(self.keys, sealed)
 
     def answer(self, key: str, caller: Identity = ASKER) -> str:
-        return reveal(self.desk, caller, key, find=self.find)
+        return reveal(self.desk, caller, key, locate=self.locate, unseal=self.unseal)
 
     @property
     def steps(self) -> list[AuditKind]:
@@ -169,8 +172,10 @@ def test_an_engineer_can_do_no_step(office: Office) -> None:
 
 
 def test_an_engineers_vault_credential_opens_no_row(office: Office, openbao_server: OpenBaoServer) -> None:
+    sealed = office.locate("dev", "patient", office.token)
     with pytest.raises(NotAllowed):
-        find_identifier(office.mappings, vault(openbao_server, "engineer"), "patient", office.token)
+        open_identifier(vault(openbao_server, "engineer"), sealed)
+    assert VALUE not in repr(sealed) and sealed.data_key not in repr(sealed)
 
 
 def test_nobody_approves_their_own_request(office: Office) -> None:
@@ -254,30 +259,48 @@ def test_the_record_is_written_before_the_mapping_is_opened(office: Office) -> N
     approve(office.desk, SECOND, key)
     seen: list[AuditKind] = []
 
-    def find(purpose: str, domain: str, token: str) -> str:
+    def unseal(sealed: SealedIdentifier) -> str:
         seen.extend(office.steps)
         return "someone"
 
-    reveal(office.desk, ASKER, key, find=find)
+    reveal(office.desk, ASKER, key, locate=office.locate, unseal=unseal)
     assert seen[-1] is AuditKind.REIDENTIFICATION_REVEALED
+    assert office.trail[-1].details["key_version"] == 1
+    assert (office.trail[-1].details["kind"], office.trail[-1].details["token_mode"]) == ("text", "keyed")
 
 
 def test_the_mapping_that_was_approved_is_the_one_opened(office: Office) -> None:
     key = request(office.desk, ASKER, token=office.token, purpose="study", domain="visit", reason="safety report 7")
     approve(office.desk, SECOND, key)
-    assert reveal(office.desk, ASKER, key, find=lambda purpose, domain, _: f"{purpose}/{domain}") == "study/visit"
+    asked: list[tuple[str, ...]] = []
+
+    def locate(*about: str) -> SealedIdentifier:
+        asked.append(about)
+        return office.locate("reidentified", "patient", office.token)
+
+    reveal(office.desk, ASKER, key, locate=locate, unseal=office.unseal)
+    assert asked == [("study", "visit", office.token)]
 
 
 def test_an_answer_that_cannot_be_found_now_is_not_spent(office: Office) -> None:
-    def not_ready(purpose: str, domain: str) -> None:
+    def no_vault(purpose: str, domain: str, token: str) -> SealedIdentifier:
         raise KeysUnavailable("The vault does not answer.", which=[f"{purpose}/{domain}"])
 
     key = office.ask()
     approve(office.desk, SECOND, key)
     with pytest.raises(KeysUnavailable, match="dev/patient"):
-        reveal(office.desk, ASKER, key, find=office.find, ready=not_ready)
+        reveal(office.desk, ASKER, key, locate=no_vault, unseal=office.unseal)
     assert AuditKind.REIDENTIFICATION_REVEALED not in office.steps
     assert office.answer(key) == VALUE
+
+
+def test_a_token_that_the_mapping_does_not_hold_spends_no_answer(office: Office) -> None:
+    key = request(office.desk, ASKER, token=office.token[:-1], purpose="dev", domain="patient", reason="safety report 7")
+    approve(office.desk, SECOND, key)
+    for _ in range(2):
+        with pytest.raises(ContractBroken, match="no such token"):
+            office.answer(key)
+    assert AuditKind.REIDENTIFICATION_REVEALED not in office.steps
 
 
 def test_a_request_needs_a_reason(office: Office) -> None:

@@ -41,10 +41,18 @@ def approve(options: Options, request_id: str, code: str) -> None:
 @reidentify.command(help="Print the identifier, once, to the person who asked.")
 @click.argument("request_id")
 @click.option("--code", default="", help="Second factor.")
+@click.option("--key-version", type=click.IntRange(min=1), help="Where a number stands for several: of the dataset's key.")
+@click.option("--kind", default="", help="Where a number stands for several: the column's type, or `format`.")
+@click.option(
+    "--mode", type=click.Choice(["keyed", "random"]), help="Where a number stands for several: of the dataset's tokens."
+)
 @command_flags
-def reveal(options: Options, request_id: str, code: str) -> None:
+def reveal(options: Options, request_id: str, code: str, key_version: int | None, kind: str, mode: str | None) -> None:
+    from wardlake.model.treatments import TokenMode
     from wardlake.pipelines.reidentification import tell
+    from wardlake.tokens.reveal import Origin
 
+    known = Origin(key_version=key_version, kind=kind, mode=TokenMode(mode) if mode else None)
     with opened(options) as context:
-        identifier = tell(context.wiring, request_id, code)
+        identifier = tell(context.wiring, request_id, code, known)
         answer(options, {"request": request_id, "identifier": identifier}, identifier)

@@ -9,7 +9,7 @@ from wardlake.model.identity import Identity
 from wardlake.pipelines.ports_in_hand import PortsInHand
 from wardlake.tokens.mapping import Mappings
 from wardlake.tokens.reidentify import Desk, approve, request, reveal
-from wardlake.tokens.reveal import find_identifier
+from wardlake.tokens.reveal import Origin, SealedIdentifier, locate_identifier, open_identifier
 
 APPROVE_WITHIN, REVEAL_WITHIN = timedelta(days=7), timedelta(hours=24)
 
@@ -38,21 +38,23 @@ def confirm(ports: PortsInHand, key: str, code: str) -> None:
     approve(desk_of(ports), caller_of(ports, code), key)
 
 
-def tell(ports: PortsInHand, key: str, code: str) -> str:
+def tell(ports: PortsInHand, key: str, code: str, known: Origin | None = None) -> str:
     """The identifier, once, to who asked; it is nowhere but in the answer.
 
-    What was approved says which mapping is opened. Raises `KeysUnavailable` or `ContractBroken` where the vault does not answer
-    or there is no such mapping: the answer is then still to be had.
+    What was approved says which mapping is opened, `known` which of a number's several rows is meant. Raises `KeysUnavailable`
+    or `ContractBroken` where the vault does not answer or the mapping has no one row: the answer is then still to be had.
     """
 
-    def find(purpose: str, domain: str, token: str) -> str:
-        return find_identifier(mappings_of(ports, purpose), ports.keys, domain, token)
-
-    def ready(purpose: str, domain: str) -> None:
+    def locate(purpose: str, domain: str, token: str) -> SealedIdentifier:
         ports.keys.reachable()
-        require_mapping(mappings_of(ports, purpose), domain)
+        mappings = mappings_of(ports, purpose)
+        require_mapping(mappings, domain)
+        return locate_identifier(mappings, domain, token, known)
 
-    return reveal(desk_of(ports), caller_of(ports, code), key, find=find, ready=ready)
+    def unseal(sealed: SealedIdentifier) -> str:
+        return open_identifier(ports.keys, sealed)
+
+    return reveal(desk_of(ports), caller_of(ports, code), key, locate=locate, unseal=unseal)
 
 
 def mappings_of(ports: PortsInHand, purpose: str) -> Mappings:

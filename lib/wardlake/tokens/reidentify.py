@@ -21,11 +21,12 @@ from wardlake.model.errors import ConfigurationError, NotAllowed
 from wardlake.model.identity import Identity, Role
 from wardlake.ports.clock import Clock
 from wardlake.ports.registry import Registry
+from wardlake.tokens.reveal import SealedIdentifier
 
 COLLECTION = "reidentification"
 Record = Callable[[AuditEvent], object]
-Reveal = Callable[[str, str, str], str]  # purpose, domain, token -> identifier
-Ready = Callable[[str, str], object]  # purpose, domain; raises where the answer could not be found
+Locate = Callable[[str, str, str], SealedIdentifier]  # purpose, domain, token; raises where there is no one answer
+Unseal = Callable[[SealedIdentifier], str]
 _ASKING = frozenset({Role.COMPLIANCE, Role.STEWARD})
 _APPROVING = frozenset({Role.COMPLIANCE})
 _ENDED = "The request is not open, or its time is over."
@@ -89,29 +90,29 @@ def approve(desk: Desk, caller: Identity, key: str) -> None:
     _move(desk, key, claimed, {**document, **approved})
 
 
-def reveal(desk: Desk, caller: Identity, key: str, *, find: Reveal, ready: Ready = lambda *_: None) -> str:
+def reveal(desk: Desk, caller: Identity, key: str, *, locate: Locate, unseal: Unseal) -> str:
     """The identifier, once, to the person who asked.
 
-    `find` opens the mapping (`find_identifier`) for the purpose and domain that were approved. `ready` is asked before the one
-    answer is spent. Raises `NotAllowed` for anyone else, a second time, and when time is over.
+    `locate` finds the mapping's row for the token, purpose and domain that were approved; where it cannot, nothing is recorded
+    and the answer is still to be had. `unseal` decrypts the row, once the answer is recorded and spent. Raises `NotAllowed` for
+    anyone else, a second time, and when time is over.
     """
     document = _open(desk, key, "approved", desk.reveal_within)
     _check_role(desk, caller, _ASKING, "reveal", str(document["purpose"]))
     _check_second_factor(caller)
     if caller.credential != document["asked_with"]:
         raise NotAllowed("Only the person who asked can have the answer.", which=[key])
-    purpose, domain = str(document["purpose"]), str(document["domain"])
-    ready(purpose, domain)
+    sealed = locate(str(document["purpose"]), str(document["domain"]), str(document["token"]))
     claimed = _move(desk, key, document, {**document, "state": "revealing"})
     _record_or_undo(
         desk,
         AuditKind.REIDENTIFICATION_REVEALED,
         caller,
-        {**_about(key, document), "approved_by": document["approved_by"]},
+        {**_about(key, document), **_origin(sealed), "approved_by": document["approved_by"]},
         lambda: _move(desk, key, claimed, document),
     )
     _move(desk, key, claimed, {**document, "state": "revealed", "since": desk.clock.now().isoformat()})
-    return find(purpose, domain, str(document["token"]))
+    return unseal(sealed)
 
 
 def _open(desk: Desk, key: str, state: str, within: timedelta) -> Mapping[str, Any]:
@@ -148,6 +149,12 @@ def _about(key: str, document: Mapping[str, Any]) -> dict[str, str]:
         "domain": str(document["domain"]),
         "token_sha256": hashlib.sha256(str(document["token"]).encode()).hexdigest(),
     }
+
+
+def _origin(sealed: SealedIdentifier) -> dict[str, str | int | None]:
+    """Which of the mapping's rows is opened."""
+    origin = sealed.origin
+    return {"key_version": origin.key_version, "kind": origin.kind, "token_mode": str(origin.mode)}
 
 
 def _check_role(desk: Desk, caller: Identity, allowed: frozenset[Role], step: str, purpose: str) -> None:

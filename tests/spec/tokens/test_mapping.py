@@ -12,7 +12,7 @@ import pyspark.sql.functions as F
 import pytest
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql.types import StringType
-from tests.spec.tokens.conftest import make_ring
+from tests.spec.tokens.conftest import find_identifier, make_ring
 
 from wardlake.adapters.delta_tables import DeltaTables
 from wardlake.adapters.sealed_key_file import SealedKeyFile, create_key_file
@@ -23,7 +23,7 @@ from wardlake.model.treatments import TokenMode
 from wardlake.tokens.format_preserving import format_of
 from wardlake.tokens.keyring import KeyRing, open_ring
 from wardlake.tokens.mapping import Identifiers, Mappings, check_collisions, update_mapping
-from wardlake.tokens.reveal import find_identifier
+from wardlake.tokens.reveal import Origin, locate_identifier
 from wardlake.tokens.rotation import create, rotate
 from wardlake.tokens.source import TokenRequest, TokenSource, tokenise
 
@@ -314,6 +314,22 @@ def test_an_unknown_token_leads_nowhere(spark: SparkSession, mappings: Mappings,
     update(mappings, keys, ids(spark, "a"))
     with pytest.raises(ContractBroken, match="no such token"):
         find_identifier(mappings, keys, "patient", "0" * 32)
+
+
+def test_a_number_that_stands_for_several_is_told_apart_by_what_is_known_of_it(
+    spark: SparkSession, mappings: Mappings, keys: SealedKeyFile, vault_ring: KeyRing
+) -> None:
+    df = ids(spark, 7, data_type="int")
+    update(mappings, keys, df)
+    (token,) = map(str, tokens(mappings, vault_ring, df, KEYED))
+    wide = mappings.read("patient").withColumn("kind", F.lit("bigint")).withColumn("lookup", F.unhex(F.lit("00" * 32)))
+    mappings.tables.append(mappings.path("patient"), wide.localCheckpoint())
+    with pytest.raises(ContractBroken) as caught:
+        locate_identifier(mappings, "patient", token)
+    assert caught.value.which == tuple(f"dev/patient: --key-version 1 --kind '{kind}' --mode keyed" for kind in ("bigint", "int"))
+    assert find_identifier(mappings, keys, "patient", token, Origin(kind="int")) == "7"
+    with pytest.raises(ContractBroken, match="no such token"):
+        locate_identifier(mappings, "patient", token, Origin(mode=RANDOM))
 
 
 def test_two_seeds_make_rings_without_a_common_subkey() -> None:
