@@ -5,16 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from wardlake.model.errors import ConfigurationError, KeysUnavailable
+from wardlake.model.errors import ConfigurationError
 from wardlake.model.identity import Role
 from wardlake.model.treatments import Classification
 from wardlake.pipelines.ports_in_hand import PortsInHand
 from wardlake.pipelines.refresh.begin import require_role
 from wardlake.pipelines.refresh.job import DATASET, PURPOSE, RESIDUE, token_domains
-from wardlake.ports.keys import Keys
 from wardlake.snapshot.create import WRAPPING_KEY
 from wardlake.tokens.keyring import key_name
-from wardlake.tokens.rotation import create, rotate
+from wardlake.tokens.rotation import create, ensure_wrapping_key, rotate
 
 
 def domains_needed(classification: Classification) -> tuple[str, ...]:
@@ -32,7 +31,7 @@ def create_keys(ports: PortsInHand, domains: Sequence[str], *, purpose: str = PU
     for domain in missing:
         create(keys, purpose, domain, actor=actor.subject, clock=ports.clock, record=ports.trail.append)
     for name in (f"{purpose}/mapping", WRAPPING_KEY):
-        ensure_wrapping_key(keys, name)
+        ensure_wrapping_key(keys, name, actor=actor.subject, clock=ports.clock, record=ports.trail.append)
     return {"purpose": purpose, "created": missing, "existing": [d for d in dict.fromkeys(domains) if d not in missing]}
 
 
@@ -48,11 +47,3 @@ def rotate_keys(ports: PortsInHand, domains: Sequence[str], *, purpose: str = PU
         for domain in domains
     }
     return {"purpose": purpose, "versions": versions}
-
-
-def ensure_wrapping_key(keys: Keys, name: str) -> None:
-    """Make the wrapping key unless there is one: the vault tells only by wrapping something."""
-    try:
-        keys.new_data_key(name)
-    except KeysUnavailable:
-        keys.create_wrapping_key(name)

@@ -1,8 +1,8 @@
-"""Making and rotating token keys: the only places where a key comes into being, each recorded first."""
+"""Making and rotating keys: the only places where a key comes into being, each recorded first."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from wardlake.model.audit import AuditEvent, AuditKind
 from wardlake.model.errors import KeysUnavailable
@@ -15,7 +15,7 @@ Record = Callable[[AuditEvent], object]
 
 def create(keys: Keys, purpose: str, domain: str, *, actor: str, clock: Clock, record: Record) -> int:
     """Make the first version of a domain's key; raises `NotAllowed` where there is one."""
-    record(_event(AuditKind.KEY_CREATED, purpose, domain, actor, clock))
+    record(_event(AuditKind.KEY_CREATED, {"purpose": purpose, "domain": domain}, actor, clock))
     return keys.create(key_name(purpose, domain)).version
 
 
@@ -27,9 +27,24 @@ def rotate(keys: Keys, purpose: str, domain: str, *, actor: str, clock: Clock, r
     name = key_name(purpose, domain)
     if not keys.versions(name):
         raise KeysUnavailable("There is no token key to rotate.", which=[name], next_step="check purpose and domain")
-    record(_event(AuditKind.KEY_ROTATED, purpose, domain, actor, clock))
+    record(_event(AuditKind.KEY_ROTATED, {"purpose": purpose, "domain": domain}, actor, clock))
     return keys.rotate(name).version
 
 
-def _event(kind: AuditKind, purpose: str, domain: str, actor: str, clock: Clock) -> AuditEvent:
-    return AuditEvent(kind=kind, actor=actor, at=clock.now().isoformat(), details={"purpose": purpose, "domain": domain})
+def ensure_wrapping_key(keys: Keys, name: str, *, actor: str, clock: Clock, record: Record) -> bool:
+    """Make the wrapping key unless there is one, which the vault tells only by wrapping something; whether it was made.
+
+    Raises `KeysUnavailable` where the vault does not answer; nothing is recorded then.
+    """
+    keys.reachable()
+    try:
+        keys.new_data_key(name)
+    except KeysUnavailable:
+        record(_event(AuditKind.KEY_CREATED, {"wrapping_key": name}, actor, clock))
+        keys.create_wrapping_key(name)
+        return True
+    return False
+
+
+def _event(kind: AuditKind, about: Mapping[str, str], actor: str, clock: Clock) -> AuditEvent:
+    return AuditEvent(kind=kind, actor=actor, at=clock.now().isoformat(), details=about)

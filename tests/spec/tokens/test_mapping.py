@@ -24,7 +24,7 @@ from wardlake.tokens.format_preserving import format_of
 from wardlake.tokens.keyring import KeyRing, open_ring
 from wardlake.tokens.mapping import Identifiers, Mappings, check_collisions, update_mapping
 from wardlake.tokens.reveal import Origin, locate_identifier
-from wardlake.tokens.rotation import create, rotate
+from wardlake.tokens.rotation import create, ensure_wrapping_key, rotate
 from wardlake.tokens.source import TokenRequest, TokenSource, tokenise
 
 KEYED, RANDOM = TokenMode.KEYED, TokenMode.RANDOM
@@ -274,6 +274,26 @@ def test_what_cannot_be_recorded_is_not_rotated(keys: SealedKeyFile) -> None:
             act(keys, "dev", "patient" if act is rotate else "device", actor="x", clock=SystemClock(), record=record)
     assert keys.versions("dev/patient") == (1,)
     assert keys.versions("dev/device") == ()
+
+
+def test_a_wrapping_key_is_made_once_and_recorded_before(keys: SealedKeyFile) -> None:
+    class SinkDown(Exception): ...
+
+    def refuse(event: AuditEvent) -> None:
+        raise SinkDown
+
+    with pytest.raises(SinkDown):
+        ensure_wrapping_key(keys, "study/mapping", actor="x", clock=SystemClock(), record=refuse)
+    with pytest.raises(KeysUnavailable):
+        keys.new_data_key("study/mapping")
+    events: list[AuditEvent] = []
+    made = [
+        ensure_wrapping_key(keys, name, actor="x", clock=SystemClock(), record=events.append)
+        for name in ("study/mapping", "study/mapping", "dev/mapping")
+    ]
+    assert made == [True, False, False]
+    assert [(event.kind, event.details) for event in events] == [(AuditKind.KEY_CREATED, {"wrapping_key": "study/mapping"})]
+    assert keys.new_data_key("study/mapping").wrapped
 
 
 def test_reading_never_creates_a_key(keys: SealedKeyFile) -> None:
