@@ -93,7 +93,7 @@ def halt(job: RefreshJob, result: GateResult) -> None:
             "--as safe|sensitive|blocked --reason TEXT; then run the refresh again: it goes on where it halted"
         ),
     )
-    page(job, halted, runbook="docs/runbooks/unclassified-columns.md")
+    page(job, halted, columns=[f"{each.table}.{each.path}" for each in columns], runbook="docs/runbooks/unclassified-columns.md")
     raise halted
 
 

@@ -49,7 +49,7 @@ def output_contracts(job: RefreshJob, outcomes: Mapping[str, Outcome]) -> Outcom
     try:
         require_contracts(result)
     except ContractBroken as broken:
-        quarantine(job, broken, told)
+        quarantine(job, broken, told, columns=[f"{f.table}.{f.column}" if f.column else f.table for f in result.failures])
         raise
     return told
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import hashlib
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from wardlake.model.audit import AuditEvent, AuditKind
@@ -12,6 +13,7 @@ from wardlake.pipelines.refresh.job import RefreshJob
 from wardlake.ports.pager import Page, PagerUnavailable
 from wardlake.publish.staging import quarantine_dataset
 
+_DIGEST_DIGITS = 16
 RUNBOOKS = {
     11: "docs/runbooks/identifiers-found.md",
     12: "docs/runbooks/broken-references.md",
@@ -19,8 +21,8 @@ RUNBOOKS = {
 }
 
 
-def quarantine(job: RefreshJob, refusal: WardlakeError, details: Mapping[str, Any]) -> None:
-    """Record the refusal, set the staged dataset aside, page. The caller raises `refusal` after."""
+def quarantine(job: RefreshJob, refusal: WardlakeError, details: Mapping[str, Any], *, columns: Iterable[str]) -> None:
+    """Record the refusal, set the staged dataset aside, page with `columns`. The caller raises `refusal` after."""
     job.trail.append(
         AuditEvent(
             kind=AuditKind.DATASET_QUARANTINED,
@@ -33,18 +35,21 @@ def quarantine(job: RefreshJob, refusal: WardlakeError, details: Mapping[str, An
     )
     job.registry.put(REFUSALS, job.run_id, dict(details))
     quarantine_dataset(job.tables, job.layout, job.run_id, list(refusal.which))
-    page(job, refusal, runbook=RUNBOOKS[refusal.exit_code])
+    page(job, refusal, columns=columns, runbook=RUNBOOKS[refusal.exit_code])
 
 
-def page(job: RefreshJob, halt: WardlakeError, *, runbook: str) -> None:
-    """Tell on-call people which tables and columns stopped a run: names only.
+def page(job: RefreshJob, halt: WardlakeError, *, columns: Iterable[str], runbook: str) -> None:
+    """Tell on-call people which tables, columns or keys stopped a run: names only, whatever else the error says of them.
 
-    A page that nobody takes does not change how the run ends; the error says so to whoever reads it.
+    The same run stopped again by others is another incident. A page that nobody takes does not change how the run ends; the
+    error says so to whoever reads it.
     """
+    names = tuple(sorted(set(columns)))
+    digest = hashlib.sha256("\n".join(names).encode()).hexdigest()[:_DIGEST_DIGITS]
     message = Page(
-        key=f"{job.source.name}/{halt.exit_code}/{job.run_id}",
+        key=f"{job.source.name}/{halt.exit_code}/{job.run_id}/{digest}",
         title=f"Refresh of {job.source.name} stopped: {type(halt).__name__}",
-        lines=halt.which,
+        lines=names,
         runbook=runbook,
         run_id=job.run_id,
     )

@@ -15,7 +15,7 @@ from wardlake.model.treatments import Classification, Null
 from wardlake.pipelines.refresh.job import RefreshJob
 from wardlake.pipelines.refresh.quarantine import quarantine
 from wardlake.publish.references import ReferenceMeasure, measure_references, reference_name
-from wardlake.publish.references_proof import require_references
+from wardlake.publish.references_proof import compare_references, require_references
 
 
 def references(job: RefreshJob, outcomes: Mapping[str, Outcome]) -> Outcome:
@@ -27,7 +27,12 @@ def references(job: RefreshJob, outcomes: Mapping[str, Outcome]) -> Outcome:
     try:
         require_references(before, after)
     except BrokenReferences as broken:
-        quarantine(job, broken, {"references": proofs(before, after)})
+        quarantine(
+            job,
+            broken,
+            {"references": proofs(before, after)},
+            columns=[each.reference for each in compare_references(before, after)],
+        )
         raise
     return {"references": proofs(before, after), "given_up": given_up, "note": f"{len(after)} keys join as in the source"}
 

@@ -39,7 +39,7 @@ def scan(job: RefreshJob, outcomes: Mapping[str, Outcome]) -> Outcome:
     try:
         report.require_clean()
     except IdentifiersFound as found:
-        quarantine(job, found, told)
+        quarantine(job, found, told, columns=[f"{finding.table}.{finding.column}" for finding in report.findings])
         raise
     return told
 

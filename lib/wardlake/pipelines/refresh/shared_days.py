@@ -40,7 +40,7 @@ def refuse_shared_days(job: RefreshJob, frames: Mapping[str, DataFrame]) -> None
             "the rule's `sentinels`; if it is a real day, give the column date_year, or say `shared_days: accept` in its rule"
         ),
     )
-    page(job, halted, runbook=RUNBOOK)
+    page(job, halted, columns=columns, runbook=RUNBOOK)
     raise halted
 
 
