@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import UTC, date, datetime
 
 from wardlake.audit.records import PREFIX, BrokenRecord, decode_record
@@ -39,14 +39,28 @@ def query_records(
 def published_as_of(objects: Objects, *, zone: str, on: date) -> list[AuditRecord]:
     """For each source of the zone the record of the dataset that readers saw at the end of the day `on`.
 
-    The source is the event's detail `source`; a record without one stands for the zone as a whole.
+    The source is the event's detail `source`; a record without one stands for the zone as a whole. A publication that a later
+    record says nobody saw does not count.
     """
     newest: dict[str, AuditRecord] = {}
-    for record in read_records(objects):
+    for record in standing_publications(read_records(objects)):
         event = record.event
-        if event.kind is AuditKind.DATASET_PUBLISHED and event.zone == zone and day_of(record) <= on:
+        if event.zone == zone and day_of(record) <= on:
             newest[str(event.details.get("dataset", event.details.get("source", "")))] = record
     return [newest[source] for source in sorted(newest)]
+
+
+def standing_publications(records: Iterable[AuditRecord]) -> list[AuditRecord]:
+    """The records of published datasets, oldest first, without those that a later record of the same run says nobody saw."""
+    standing: list[AuditRecord] = []
+    for record in records:
+        event = record.event
+        if event.kind is AuditKind.DATASET_PUBLISHED:
+            standing.append(record)
+        elif event.kind is AuditKind.RUN_REFUSED:
+            refused = (event.run_id, event.dataset_id)
+            standing = [each for each in standing if (each.event.run_id, each.event.dataset_id) != refused]
+    return standing
 
 
 def day_of(record: AuditRecord) -> date:

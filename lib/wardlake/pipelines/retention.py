@@ -18,6 +18,7 @@ from wardlake.pipelines.dev_refresh import PLAN
 from wardlake.pipelines.expired import find_expired
 from wardlake.pipelines.ports_in_hand import PortsInHand
 from wardlake.pipelines.standing import Removal, What, known_sources
+from wardlake.pipelines.unseen import note_all_seen, refuse_unseen
 from wardlake.publish.archive import Copy, erase_archived_copy
 from wardlake.publish.pointer import read_pointer, write_pointer
 from wardlake.publish.staging import MANIFEST
@@ -106,7 +107,7 @@ def remove_one(ports: PortsInHand, removal: Removal, written: AuditRecord) -> No
     tables, layout, name = ports.tables, ports.layout, removal.name
     match removal.what:
         case What.RUN:
-            give_up(ports, name)
+            give_up(ports, name, written.event.actor)
         case What.SNAPSHOT:
             manifest = read_manifest(tables, layout, removal.of, name)
             if manifest is not None:
@@ -141,10 +142,12 @@ def folder_of(layout: LakeLayout, removal: Removal) -> str:
     raise ValueError(f"{removal.what} is no folder of its own")
 
 
-def give_up(ports: PortsInHand, run_id: str) -> None:
-    """An unfinished run that nobody goes on with is over."""
+def give_up(ports: PortsInHand, run_id: str, actor: str) -> None:
+    """An unfinished run that nobody goes on with is over, and so is a dataset that it recorded and nobody saw."""
     run = load_run(ports.registry, run_id)
     if run is not None:
+        note_all_seen(ports, run.source)
+        refuse_unseen(ports, run_id, actor=actor)
         save_run(ports.registry, run.ended(RunState.REFUSED, exit_code=run.exit_code, step=run.halted_at))
 
 

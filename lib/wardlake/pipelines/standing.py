@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
-from wardlake.audit.archive import read_records
+from wardlake.audit.archive import read_records, standing_publications
 from wardlake.audit.retention import held_records
 from wardlake.model.audit import AuditKind, AuditRecord
 from wardlake.model.zones import Zone
@@ -117,7 +117,7 @@ def find_standing(ports: PortsInHand, begun_before: datetime) -> Standing:
     live = [run for run in unfinished if run not in given_up]
     over = {run.run_id for run in runs if run.state is RunState.REFUSED or run in given_up}
     return Standing(
-        unpublished=frozenset(over - set(_times(records, AuditKind.DATASET_PUBLISHED))),
+        unpublished=frozenset(over - {record.event.run_id for record in standing_publications(records)}),
         refused=_times(records, AuditKind.DATASET_QUARANTINED),
         live=frozenset(run.run_id for run in live),
         given_up=given_up,

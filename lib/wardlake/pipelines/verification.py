@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from wardlake.audit.archive import query_records
+from wardlake.audit.archive import query_records, standing_publications
 from wardlake.audit.names import short_name
 from wardlake.model.audit import AuditEvent, AuditKind, AuditRecord
 from wardlake.model.errors import VerificationFailed
@@ -38,7 +38,7 @@ def verify_one_snapshot(settings: Settings, ports: PortsInHand, snapshot: str) -
 def publication_of(ports: PortsInHand, dataset_id: str) -> AuditRecord:
     """The audit record of a dataset's publication; raises `VerificationFailed` where the archive has none."""
     records = query_records(ports.audit_objects, dataset_id=dataset_id)
-    published = [record for record in records if record.event.kind is AuditKind.DATASET_PUBLISHED]
+    published = standing_publications(records)
     if not published:
         raise VerificationFailed("The audit archive knows no such dataset.", which=[dataset_id])
     return published[-1]

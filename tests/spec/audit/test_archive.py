@@ -63,6 +63,20 @@ def test_the_dataset_that_readers_saw_on_a_day_is_the_last_published(five: Archi
     assert [record.event.dataset_id for record in published_as_of(five.objects, zone="dev", on=on)] == datasets
 
 
+def test_a_publication_that_nobody_saw_does_not_count_on_any_day(five: Archive, event: Make) -> None:
+    refused = {"kind": AuditKind.RUN_REFUSED, "run_id": "r2", "dataset_id": "d2", "details": {"seen": False}}
+    five.trail.append(event(at="2026-03-01T02:00:00+00:00", **refused))
+    for on in (date(2026, 1, 31), date(2026, 6, 1)):
+        assert [record.event.dataset_id for record in published_as_of(five.objects, zone="dev", on=on)] == ["o1", "d1"]
+
+
+def test_a_dataset_that_its_run_recorded_again_after_it_was_refused_counts(five: Archive, event: Make) -> None:
+    five.trail.append(event(kind=AuditKind.RUN_REFUSED, run_id="r2", dataset_id="d2", at="2026-02-01T02:00:00+00:00"))
+    five.trail.append(event(run_id="r2", dataset_id="d2", at="2026-02-02T02:00:00+00:00"))
+    seen = {on: [r.event.dataset_id for r in published_as_of(five.objects, zone="dev", on=date(2026, 2, on))] for on in (1, 2)}
+    assert seen == {1: ["o1", "d1"], 2: ["o1", "d2"]}
+
+
 # --- verification ------------------------------------------------------------------------------------------------------
 
 

@@ -48,6 +48,8 @@ def test_a_fresh_run_gives_up_every_unfinished_run_like_it_and_no_other(tmp_path
     }
     for run, _ in ends.values():
         save_run(registry, run)
-    give_up_others(registry, fresh)
+    recorded: list[str] = []
+    give_up_others(registry, fresh, record=lambda run: recorded.append(run.run_id))
     found = {name: run.state for name in ends if (run := load_run(registry, name)) is not None}
     assert found == {name: state for name, (_, state) in ends.items()}
+    assert recorded == ["killed", "old"]

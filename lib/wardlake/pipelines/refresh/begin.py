@@ -100,14 +100,16 @@ def require_continuable(registry: Registry, run: Run, source: str, arguments: di
         )
 
 
-def give_up_others(registry: Registry, fresh: Run) -> None:
+def give_up_others(registry: Registry, fresh: Run, *, record: Callable[[Run], None]) -> None:
     """A fresh run replaces those that could have gone on: they are over, and what they left may go.
 
-    To be called by a run that holds the lock: whatever else is called unfinished is then not at work.
+    `record` is called with each before it is given up. To be called by a run that holds the lock: whatever else is called
+    unfinished is then not at work.
     """
     for run in (from_document(document) for _, document in registry.find(RUNS)):
         alike = (run.plan, run.source, dict(run.arguments)) == (fresh.plan, fresh.source, dict(fresh.arguments))
         if alike and run.run_id != fresh.run_id and run.state in (RunState.RUNNING, RunState.HALTED):
+            record(run)
             save_run(registry, run.ended(RunState.REFUSED, exit_code=run.exit_code, step=run.halted_at))
 
 

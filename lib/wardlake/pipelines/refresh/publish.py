@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, cast
 
-from wardlake.audit.archive import query_records
+from wardlake.audit.archive import query_records, standing_publications
 from wardlake.audit.names import short_name
 from wardlake.model.audit import AuditEvent, AuditKind, AuditRecord
 from wardlake.model.plan import Outcome
@@ -13,9 +13,8 @@ from wardlake.model.snapshots import DatasetTable, TableHashes
 from wardlake.model.treatments import Decision, Verdict
 from wardlake.model.zones import Zone
 from wardlake.pipelines.refresh.job import RefreshJob
+from wardlake.pipelines.unseen import PUBLISHING, note_seen, refuse_unseen
 from wardlake.publish.staging import Placed, Publication, find_placed, publish_dataset
-
-PUBLISHING = "publications"
 
 
 def publish(job: RefreshJob, outcomes: Mapping[str, Outcome]) -> Outcome:
@@ -37,6 +36,7 @@ def publish(job: RefreshJob, outcomes: Mapping[str, Outcome]) -> Outcome:
     records: list[AuditRecord] = []
     publish_dataset(job.tables, job.layout, publication, record=lambda: records.append(record_once(job, event)))
     written = records[-1] if records else record_once(job, event)  # published already by a try that was killed
+    note_seen(job.registry, job.run_id, name)
     return {
         "dataset_id": name,
         "path": job.layout.dataset(Zone.DEV, job.dataset, name),
@@ -58,12 +58,14 @@ def publication_time(job: RefreshJob) -> str:
 def record_once(job: RefreshJob, event: AuditEvent) -> AuditRecord:
     """The record of the run's dataset: the one that is there, or a new one.
 
-    A run killed after recording does not record twice; one whose output changed since does.
+    A run killed after recording does not record twice; one whose output changed since does, and says that nobody saw the other.
     """
     begun = job.registry.get(PUBLISHING, job.run_id) or {}
-    for record in query_records(job.audit_objects, run_id=job.run_id) if begun.get("recording") else ():
-        if (record.event.kind, record.event.dataset_id) == (AuditKind.DATASET_PUBLISHED, event.dataset_id):
-            return record
+    if begun.get("recording"):
+        refuse_unseen(job, job.run_id, actor=job.actor.subject, but=event.dataset_id)
+        for record in standing_publications(query_records(job.audit_objects, run_id=job.run_id)):
+            if record.event.dataset_id == event.dataset_id:
+                return record
     job.registry.put(PUBLISHING, job.run_id, {**begun, "recording": True})
     return job.trail.append(event)
 

@@ -10,6 +10,7 @@ from wardlake.model.audit import AuditEvent, AuditKind
 from wardlake.model.errors import WardlakeError
 from wardlake.pipelines.refresh.begin import REFUSALS
 from wardlake.pipelines.refresh.job import RefreshJob
+from wardlake.pipelines.unseen import refuse_unseen
 from wardlake.ports.pager import Page, PagerUnavailable
 from wardlake.publish.staging import quarantine_dataset
 
@@ -33,6 +34,7 @@ def quarantine(job: RefreshJob, refusal: WardlakeError, details: Mapping[str, An
             details={"exit_code": refusal.exit_code, "source": job.source.name, "reasons": len(refusal.which)},
         )
     )
+    refuse_unseen(job, job.run_id, actor=job.actor.subject)
     job.registry.put(REFUSALS, job.run_id, dict(details))
     quarantine_dataset(job.tables, job.layout, job.run_id, list(refusal.which))
     page(job, refusal, columns=columns, runbook=RUNBOOKS[refusal.exit_code])

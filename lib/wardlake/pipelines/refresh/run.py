@@ -21,6 +21,7 @@ from wardlake.pipelines.refresh.job import RefreshJob
 from wardlake.pipelines.refresh.publish import rule_id
 from wardlake.pipelines.refresh.report import write_halted_report
 from wardlake.pipelines.refresh.work import refresh_work, snapshot_fingerprint
+from wardlake.pipelines.unseen import note_all_seen, refuse_unseen
 from wardlake.ports.audit_sink import SinkUnavailable
 from wardlake.ports.objects import StoreUnavailable
 from wardlake.ports.registry import RegistryUnavailable
@@ -183,8 +184,9 @@ def storage_options(settings: Settings) -> StorageOptions | None:
 
 def prepare(job: RefreshJob, run: Run, *, fresh: bool) -> None:
     """What a run does first under its lock."""
+    note_all_seen(job, run.source)
     if fresh:
-        give_up_others(job.registry, run)
+        give_up_others(job.registry, run, record=lambda other: refuse_unseen(job, other.run_id, actor=job.actor.subject))
     clear_leftovers(job)
 
 
