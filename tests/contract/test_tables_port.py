@@ -59,6 +59,20 @@ def test_each_write_is_a_version_and_earlier_ones_stay(tables: DeltaTables, lake
     assert [read_ids(tables, table, version) for version in (0, 1, None)] == [[0, 1], [0], [0, 0]]
 
 
+def test_a_file_s_stamp_changes_with_it_and_it_has_nothing_below(tables: DeltaTables, lake: str) -> None:
+    file = f"{lake}/a.csv"
+    stamps = []
+    for body in (b"1", b"12"):
+        tables.write_bytes(file, body)
+        stamps.append(tables.file_stamp(file))
+
+    assert tables.file_stamp(file) == stamps[1] != stamps[0]
+    assert tables.list_folder(file) == []
+    assert tables.list_folder(lake) == ["a.csv"]
+    with pytest.raises(FileNotFoundError):
+        tables.file_stamp(f"{lake}/b.csv")
+
+
 def test_replacing_may_change_the_columns(tables: DeltaTables, lake: str) -> None:
     tables.replace(f"{lake}/t", numbers(tables, 1))
     tables.replace(f"{lake}/t", numbers(tables, 1).select(F.lit("x").alias("name")))

@@ -14,7 +14,7 @@ import pyspark.sql.functions as F
 from pyspark.sql import Column, DataFrame
 from pyspark.sql.types import StringType, StructField, StructType
 
-from wardlake.adapters.source_files import SourceFile, hash_files, open_text, table_files
+from wardlake.adapters.source_files import SourceFile, hash_files, open_text, stamp_files, table_files
 from wardlake.model.errors import ContractBroken
 from wardlake.model.sources import SourceSpec, TableSpec
 from wardlake.ports.sources import RawTable
@@ -32,11 +32,12 @@ class CsvSource:
         self._source = source
         self._tables = tables
         self._files = table_files(source.location, _ENDINGS, tables)
+        self._stamps = stamp_files(self._files, tables)
         self._options = {**_OPTIONS, **source.read}
 
     @property
     def position(self) -> Mapping[str, str]:
-        return hash_files([file for files in self._files.values() for file in files], self._tables)
+        return hash_files(self._stamps, self._tables)
 
     def table_names(self) -> tuple[str, ...]:
         declared = {(table.file or name): name for name, table in self._source.tables.items()}

@@ -85,6 +85,10 @@ class DeltaTables:
         with _explained("list", path):
             return self.folders(path).children(path)
 
+    def file_stamp(self, path: str) -> str:
+        with _explained("read", path):
+            return self.folders(path).stamp(path)
+
     def list_files(self, path: str) -> list[str]:
         with _explained("list", path):
             return self.folders(path).files(path)

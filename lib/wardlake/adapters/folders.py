@@ -20,7 +20,11 @@ class Folders(Protocol):
     """Folder operations, each of which can be repeated after a crash."""
 
     def children(self, path: str) -> list[str]:
-        """Names directly below, sorted; empty where there is no such folder."""
+        """Names directly below, sorted; empty where there is no such folder, as for a file."""
+        ...
+
+    def stamp(self, path: str) -> str:
+        """Size and time of the last change of one file."""
         ...
 
     def files(self, path: str) -> list[str]:
@@ -55,6 +59,10 @@ class LocalFolders:
     def children(self, path: str) -> list[str]:
         folder = _local(path)
         return sorted(child.name for child in folder.iterdir()) if folder.is_dir() else []
+
+    def stamp(self, path: str) -> str:
+        found = _local(path).stat()
+        return f"{found.st_size} bytes at {found.st_mtime_ns}"
 
     def files(self, path: str) -> list[str]:
         folder = _local(path)
@@ -116,9 +124,15 @@ class HadoopFolders:
         self._conf = spark._jsc.hadoopConfiguration()
 
     def children(self, path: str) -> list[str]:
-        if not self._exists(path):
+        if not self._exists(path) or self._status(path).isFile():
             return []
         return sorted(status.getPath().getName() for status in self._system(path).listStatus(self._path(path)))
+
+    def stamp(self, path: str) -> str:
+        if not self._exists(path):
+            raise FileNotFoundError(path)
+        status = self._status(path)
+        return f"{status.getLen()} bytes at {status.getModificationTime()}"
 
     def files(self, path: str) -> list[str]:
         return sorted(self._sizes(path))
@@ -195,6 +209,9 @@ class HadoopFolders:
 
     def _exists(self, path: str) -> bool:
         return bool(self._system(path).exists(self._path(path)))
+
+    def _status(self, path: str) -> Any:
+        return self._system(path).getFileStatus(self._path(path))
 
     def _system(self, path: str) -> Any:
         """The file system of this very path: two buckets are two systems. Hadoop keeps one a bucket and user."""

@@ -5,16 +5,18 @@ from __future__ import annotations
 import gzip
 import hashlib
 import io
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TextIO
 
 from wardlake.model.errors import ContractBroken
 from wardlake.ports.tables import Tables
 
 _CHUNK = 1 << 20
+_READERS = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,41 +39,77 @@ def table_files(location: str, endings: Sequence[str], tables: Tables) -> dict[s
     for child in children:
         if child.startswith((".", "_")):
             continue
-        table = _stem(child, endings)
-        if table is not None:
+        table, inside = _stem(child, endings), tables.list_folder(f"{location}/{child}")
+        files = [name for name in inside if not name.startswith((".", "_")) and _stem(name, endings) is not None]
+        if files:  # a folder may end as a file does: engines write `patients.parquet/part-0.parquet`
+            found.setdefault(table or child, []).extend(SourceFile(f"{child}/{n}", f"{location}/{child}/{n}") for n in files)
+        elif table is not None and not inside:
             found.setdefault(table, []).append(SourceFile(child, f"{location}/{child}"))
-            continue
-        inside = [name for name in tables.list_folder(f"{location}/{child}") if _stem(name, endings) is not None]
-        if inside:
-            found.setdefault(child, []).extend(SourceFile(f"{child}/{n}", f"{location}/{child}/{n}") for n in inside)
     twice = [name for name, files in found.items() if len({file.name.partition("/")[0] for file in files}) > 1]
     if twice:
         raise ContractBroken("A table lies in the source twice, under two file names.", which=twice, next_step="Remove one.")
     return found
 
 
-def hash_files(files: Iterable[SourceFile], tables: Tables) -> Mapping[str, str]:
-    """`file NAME` to `SIZE bytes, sha256:HEX`, for a manifest."""
+def stamp_files(found: Mapping[str, Sequence[SourceFile]], tables: Tables) -> Mapping[SourceFile, str]:
+    """Size and time of the last change of every file, to be held against `hash_files` later."""
+    files = [file for each in found.values() for file in each]
+    with ThreadPoolExecutor(_READERS) as pool:
+        return dict(zip(files, pool.map(lambda file: _stamp(file, tables), files), strict=True))
+
+
+def hash_files(stamps: Mapping[SourceFile, str], tables: Tables) -> Mapping[str, str]:
+    """`file NAME` to `SIZE bytes, sha256:HEX`, for a manifest; raises `ContractBroken` unless every file is as it was.
+
+    Hashed after the tables were read: what was read since the stamps were taken is then what is hashed.
+    """
 
     def describe(file: SourceFile) -> tuple[str, str]:
         digest = hashlib.sha256()
-        with tables.local_copy(file.path) as path, path.open("rb") as stream:
+        with _on_disk(file, tables) as path, path.open("rb") as stream:
             size = 0
             while chunk := stream.read(_CHUNK):
                 digest.update(chunk)
                 size += len(chunk)
+        if _stamp(file, tables) != stamps[file]:
+            raise _changed(file)
         return f"file {file.name}", f"{size} bytes, sha256:{digest.hexdigest()}"
 
-    with ThreadPoolExecutor(4) as pool:
-        return dict(sorted(pool.map(describe, files)))
+    with ThreadPoolExecutor(_READERS) as pool:
+        return dict(sorted(pool.map(describe, stamps)))
 
 
 @contextmanager
 def open_text(file: SourceFile, tables: Tables) -> Iterator[TextIO]:
     """The file as text, unzipped; undecodable bytes become U+FFFD and line ends stay as they are."""
-    with tables.local_copy(file.path) as path, path.open("rb") as stream:
+    with _on_disk(file, tables) as path, path.open("rb") as stream:
         raw = gzip.GzipFile(fileobj=stream) if file.name.endswith(".gz") else stream
         yield io.TextIOWrapper(raw, encoding="utf-8-sig", errors="replace", newline="")
+
+
+@contextmanager
+def _on_disk(file: SourceFile, tables: Tables) -> Iterator[Path]:
+    with ExitStack() as stack:
+        try:
+            local = stack.enter_context(tables.local_copy(file.path))
+        except FileNotFoundError:
+            raise _changed(file) from None
+        yield local
+
+
+def _stamp(file: SourceFile, tables: Tables) -> str:
+    try:
+        return tables.file_stamp(file.path)
+    except FileNotFoundError:
+        raise _changed(file) from None
+
+
+def _changed(file: SourceFile) -> ContractBroken:
+    return ContractBroken(
+        "A file of the source was changed or removed while it was read.",
+        which=[file.name],
+        next_step="Take the snapshot again once the export has finished; exports are best written aside and renamed.",
+    )
 
 
 def _stem(name: str, endings: Sequence[str]) -> str | None:

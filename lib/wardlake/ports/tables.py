@@ -47,7 +47,11 @@ class Tables(Protocol):
 
     # whole folders, for staging and publication
     def list_folder(self, path: str) -> list[str]:
-        """Names directly below, sorted; empty where there is no such folder."""
+        """Names directly below, sorted; empty where there is no such folder, as for a file."""
+        ...
+
+    def file_stamp(self, path: str) -> str:
+        """Size and time of the last change of one file, as text to compare; raises `FileNotFoundError` where there is none."""
         ...
 
     def list_files(self, path: str) -> list[str]:

@@ -18,7 +18,7 @@ from wardlake.model.sources import TableSpec
 from wardlake.ports.sources import OpenSource, RawTable
 from wardlake.ports.tables import Tables
 from wardlake.snapshot.contracts import conditions, declared_columns, findings
-from wardlake.snapshot.typed_columns import TypedTable, column, require_columns, type_texts, type_values
+from wardlake.snapshot.typed_columns import TypedTable, column, require_columns, require_names, type_texts, type_values
 
 # A kept snapshot may be read years later: Delta must never tidy its log away.
 KEEP_LOG = {"delta.logRetentionDuration": "interval 36500 days", "delta.enableExpiredLogCleanup": "false"}
@@ -83,9 +83,10 @@ def observe_content(table: TableSpec, typed: TypedTable, raw: RawTable) -> Watch
 
 
 def type_table(table: TableSpec, raw: RawTable, decided: Sequence[str]) -> TypedTable:
-    """The source's columns as declared; raises `ContractBroken` for missing columns and changed types."""
+    """The source's columns as declared; raises `ContractBroken` for missing columns, unfit names, changed types."""
     present = [name for name in raw.rows.columns if name not in raw.inner]
     require_columns(table.name, present, list(dict.fromkeys([*declared_columns(table), *decided])))
+    require_names(table.name, StructType([field for field in raw.rows.schema if field.name not in raw.inner]))
     if raw.texts:
         return type_texts(raw.rows, table.types, raw.inner)
     return type_values(table.name, raw.rows, table.types)

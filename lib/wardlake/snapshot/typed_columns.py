@@ -7,12 +7,14 @@ the snapshot.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import pyspark.sql.functions as F
 from pyspark.sql import Column, DataFrame
 from pyspark.sql.types import (
+    ArrayType,
     ByteType,
     DataType,
     DecimalType,
@@ -20,8 +22,10 @@ from pyspark.sql.types import (
     FloatType,
     IntegerType,
     LongType,
+    MapType,
     ShortType,
     StringType,
+    StructType,
     TimestampNTZType,
     TimestampType,
 )
@@ -31,6 +35,8 @@ from wardlake.model.errors import ContractBroken
 _INTEGERS = (ByteType, ShortType, IntegerType, LongType)
 _POSTAL = re.compile(r"zip|postal|postcode", re.IGNORECASE)
 _SHORT_ZIP = r"^[0-9]{3,4}$"
+_REFUSED_IN_NAMES = frozenset(" ,;{}()\n\t=")  # Delta's tables have no columns of such names
+_BELOW_MICROSECONDS = r"\.[0-9]{6}0*[1-9]"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,6 +81,36 @@ def require_columns(table: str, present: list[str], wanted: list[str]) -> None:
         which=[f"{table}.{name}" for name in missing],
         next_step=f"{hint}Compare the source with conf/sources and conf/classification and mend the one that is wrong.",
     )
+
+
+def require_names(table: str, schema: StructType) -> None:
+    """Raise `ContractBroken` for columns and fields whose names a raw table cannot have."""
+    fields = list(_fields_of(schema))
+    paths = Counter(path.lower() for path, _ in fields)
+    refused = [path for path, name in fields if _REFUSED_IN_NAMES & set(name) or paths[path.lower()] > 1]
+    if refused:
+        raise ContractBroken(
+            "Columns cannot be kept under their names: a raw table's have no spaces, commas, semicolons, brackets, line ends, "
+            "tabs or `=`, and differ by more than capitals.",
+            which=[f"{table}.{path}" for path in refused],
+            next_step="Rename them where the table is exported, or read a view that does.",
+        )
+
+
+def _fields_of(kind: DataType, above: str = "") -> Iterator[tuple[str, str]]:
+    """Path and name of every column and nested field."""
+    match kind:
+        case StructType():
+            for field in kind.fields:
+                yield f"{above}{field.name}", field.name
+                yield from _fields_of(field.dataType, f"{above}{field.name}.")
+        case ArrayType():
+            yield from _fields_of(kind.elementType, above)
+        case MapType():
+            yield from _fields_of(kind.keyType, above)
+            yield from _fields_of(kind.valueType, above)
+        case _:
+            return
 
 
 def type_texts(rows: DataFrame, declared: Mapping[str, str], inner: tuple[str, ...]) -> TypedTable:
@@ -138,8 +174,9 @@ def _text_misfit(name: str, kind: str) -> Column:
     wanted = DataType.fromDDL(kind)
     unread = text.isNotNull() & value.isNull()
     if isinstance(wanted, DecimalType):
-        decimals = F.length(text) - F.locate(".", text)
-        return unread | ((F.locate(".", text) > 0) & (decimals > wanted.scale))
+        return unread | _more_decimals(text, wanted)
+    if isinstance(wanted, (TimestampType, TimestampNTZType)):
+        return unread | F.coalesce(text.rlike(_BELOW_MICROSECONDS), F.lit(False))
     if wanted.simpleString() == "date":
         return unread | (F.length(text) != len("2000-01-31"))
     return unread
@@ -149,9 +186,14 @@ def _decimal_misfit(name: str, actual: DataType, wanted: DecimalType) -> Column:
     source = column(name)
     value = F.expr(f"try_cast({_quoted(name)} AS {wanted.simpleString()})")
     if isinstance(actual, StringType):
-        decimals = F.length(source) - F.locate(".", source)
-        return source.isNotNull() & (value.isNull() | ((F.locate(".", source) > 0) & (decimals > wanted.scale)))
+        return source.isNotNull() & (value.isNull() | _more_decimals(source, wanted))
     return source.isNotNull() & (value.isNull() | (value != source))
+
+
+def _more_decimals(text: Column, wanted: DecimalType) -> Column:
+    """Text that a decimal would be rounded from: with an exponent, or more decimals than the type has."""
+    decimals = F.length(text) - F.locate(".", text)
+    return F.lower(text).contains("e") | ((F.locate(".", text) > 0) & (decimals > wanted.scale))
 
 
 def _typed(name: str) -> str:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import gzip
+from dataclasses import replace
 from datetime import date
 
 import pytest
 from tests.spec.snapshot.lab import GOOD, PEOPLE, Lab
 
 from wardlake.model.errors import ContractBroken, WardlakeError
-from wardlake.model.sources import TableSpec
+from wardlake.model.sources import SourceKind, TableSpec
 
 HEADER = "id,born,paid,ZIP\n"
 
@@ -19,6 +20,9 @@ BROKEN = {
     "a date that became text": (HEADER + "a,secretly,1.50,05401\n", ["people.born: 1 values do not fit"]),
     "a date that became a time": (HEADER + "a,1980-01-31T08:00:00Z,1.50,05401\n", ["people.born: 1 values"]),
     "money with too many decimals": (HEADER + "a,1980-01-31,1.505,05401\n", ["people.paid: 1 values"]),
+    "money with an exponent": (HEADER + "a,1980-01-31,1e-3,05401\n", ["people.paid: 1 values do not fit"]),
+    "a column whose name no table can have": ("id,born,paid,ZIP,home (city)\n", ["people.home (city)", "Rename"]),
+    "columns that differ by capitals alone": ("id,born,paid,ZIP,zip\n", ["people.ZIP", "people.zip"]),
     "a duplicate key": (HEADER + "secretkey,,,\nsecretkey,,,\nb,,,\n", ["people.id: 1 keys repeat"]),
     "a null key": (HEADER + ",1980-01-31,1.50,05401\n", ["people.id: 1 rows have no primary key"]),
     "too few columns": (HEADER + "a,,,\nsecret,1980-01-31\n", ["people: 1 rows", "record 2 of people.csv"]),
@@ -45,6 +49,60 @@ def test_broken_input_is_refused_by_name_and_without_values(lab: Lab, case: str)
     assert all(words in said for words in expected), said
     assert "secret" not in said
     assert caught.value.exit_code == 20
+    assert lab.left() == []
+
+
+def test_a_time_finer_than_a_microsecond_is_refused(lab: Lab) -> None:
+    """The digits that the type cannot hold would be cut; noughts are none."""
+    visits = TableSpec(name="visits", types={"at": "timestamp"})
+    lab.write("visits.csv", "id,at\na,2024-01-31T08:00:00.123456789Z\nb,2024-01-31T08:00:00.123456000Z\n")
+    with pytest.raises(ContractBroken, match=r"visits\.at: 1 values do not fit") as caught:
+        lab.take(lab.spec(visits))
+    assert "123456" not in str(caught.value)
+
+
+def test_a_nested_field_whose_name_no_table_can_have_is_refused(lab: Lab) -> None:
+    rows = lab.tables.spark.sql("SELECT 'a' AS id, array(named_struct('the city', 'Barre')) AS homes")
+    rows.write.parquet(str(lab.source / "people"))
+    with pytest.raises(ContractBroken) as caught:
+        lab.take(lab.spec(replace(PEOPLE, types={}), kind=SourceKind.PARQUET))
+    assert caught.value.which == ("people.homes.the city",)
+
+
+def test_parquet_files_with_different_columns_are_refused(lab: Lab) -> None:
+    """The engine would take one file's columns for all, and the other's would be gone unseen."""
+    for select in ("'a' AS id, 1 AS n", "'b' AS id, 2 AS n, 'Smith' AS family"):
+        lab.tables.spark.sql(f"SELECT {select}").write.mode("append").parquet(str(lab.source / "people"))
+    spec = lab.spec(replace(PEOPLE, types={}), kind=SourceKind.PARQUET)
+    with pytest.raises(ContractBroken, match="different columns") as caught:
+        lab.take(spec)
+    manifest = lab.take(replace(spec, read={"mergeSchema": "true"}))
+    assert caught.value.which == ("people.family",)
+    assert sorted(lab.rows(manifest)[1]) == ["family", "id", "n"]
+
+
+@pytest.mark.parametrize("kind", [SourceKind.CSV, SourceKind.PARQUET])
+def test_a_folder_that_ends_as_a_file_is_a_table(lab: Lab, kind: SourceKind) -> None:
+    rows = lab.tables.spark.sql("SELECT 'a' AS id UNION ALL SELECT 'b'").repartition(2)
+    rows.write.option("header", "true").format(kind.value).save(str(lab.source / f"people.{kind.value}"))
+    manifest = lab.take(lab.spec(replace(PEOPLE, types={}), kind=kind))
+    assert [row["id"] for row in lab.rows(manifest)] == ["a", "b"]
+    assert all(name.startswith(f"file people.{kind.value}/part-") for name in manifest.position)
+
+
+@pytest.mark.parametrize("change", ["replaced", "removed"])
+def test_a_file_that_changes_while_it_is_read_is_refused(lab: Lab, change: str) -> None:
+    """Else the manifest would say the hash of another file than the one that was read."""
+    lab.write("people.csv", GOOD)
+
+    def meddle(_: str) -> None:
+        (lab.source / "people.csv").unlink()
+        if change == "replaced":
+            lab.write("people.csv", GOOD.replace("1980", "1981"))
+
+    with pytest.raises(ContractBroken, match="while it was read") as caught:
+        lab.take(progress=meddle)
+    assert caught.value.which == ("people.csv",)
     assert lab.left() == []
 
 
