@@ -8,6 +8,7 @@ import psycopg
 import pytest
 from tests.commands import Ended, command
 from tests.servers.postgres import Database, PostgresServer
+from tests.servers.processes import free_port
 
 from wardlake.adapters.postgres_audit_sink import PostgresAuditSink
 from wardlake.adapters.postgres_registry import PostgresRegistry
@@ -40,6 +41,23 @@ def test_the_schema_is_laid_once_and_a_dry_run_lays_nothing(database: Database, 
     assert migrate(tmp_path, "--dry-run").answer["migrations"] == []
     assert PostgresAuditSink(database.dsn).head() is None
     PostgresRegistry(database.dsn).reachable()
+
+
+@pytest.mark.parametrize("flags", [[], ["--dry-run"]])
+def test_a_database_that_does_not_answer_is_no_mistake_of_the_command(
+    database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, flags: list[str]
+) -> None:
+    monkeypatch.setenv("OWNER_DSN", f"host=127.0.0.1 port={free_port()} user=owner dbname=wardlake")
+    said = migrate(tmp_path, *flags)
+    assert (said.code, said.answer["error"]["kind"]) == (24, "StorageUnavailable")
+
+
+def test_a_role_that_may_not_is_told_who_may(
+    database: Database, postgres_server: PostgresServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OWNER_DSN", database.as_user(*postgres_server.new_role()).dsn)
+    said = migrate(tmp_path)
+    assert (said.code, "--owner" in said.answer["error"]["next"]) == (2, True)
 
 
 def test_a_file_changed_since_it_was_applied_is_refused(database: Database, tmp_path: Path) -> None:

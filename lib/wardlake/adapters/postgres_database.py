@@ -10,8 +10,11 @@ from importlib.resources import files
 import psycopg
 from psycopg import sql
 
+from wardlake.ports.registry import RegistryUnavailable
+
 CONNECT_SECONDS = 5
 STATEMENT_SECONDS = 60
+_NOT_THERE = ("08", "53", "57")  # PostgreSQL's classes: connection, resources, operator intervention
 _MIGRATION_LOCK = 7_206_331
 _LEDGER = """
 CREATE TABLE IF NOT EXISTS wardlake.migrations (
@@ -21,8 +24,17 @@ CREATE TABLE IF NOT EXISTS wardlake.migrations (
 
 
 @contextmanager
-def connection(dsn: str, unavailable: Callable[[str], Exception], *, autocommit: bool = False) -> Iterator[psycopg.Connection]:
-    """A connection of one transaction. Errors become `unavailable` with the SQLSTATE only: messages may hold values."""
+def connection(
+    dsn: str,
+    unavailable: Callable[[str], Exception],
+    *,
+    refused: Callable[[str], Exception] | None = None,
+    autocommit: bool = False,
+) -> Iterator[psycopg.Connection]:
+    """A connection of one transaction. Errors become `unavailable` with the SQLSTATE only: messages may hold values.
+
+    `refused`, where given, is raised for what a server that is there does not do.
+    """
     try:
         with psycopg.connect(
             dsn,
@@ -36,16 +48,20 @@ def connection(dsn: str, unavailable: Callable[[str], Exception], *, autocommit:
         ) as opened:
             yield opened
     except psycopg.Error as error:
-        raise unavailable(f"PostgreSQL does not answer or refuses: {error.sqlstate or 'no connection'}") from None
+        there = error.sqlstate is not None and error.sqlstate[:2] not in _NOT_THERE
+        raise (refused if refused and there else unavailable)(
+            f"PostgreSQL does not answer or refuses: {error.sqlstate or 'no connection'}"
+        ) from None
 
 
 def migrate(dsn: str) -> tuple[str, ...]:
     """Apply what is missing of the packaged `NNN_*.sql`, in order, as the schema's owner; returns the names applied.
 
-    Raises `MigrationRefused` where an applied file has changed since.
+    Raises `MigrationRefused` where an applied file has changed since or the server refuses, `RegistryUnavailable` where none
+    answers.
     """
     applied = []
-    with connection(dsn, MigrationRefused) as opened:
+    with connection(dsn, RegistryUnavailable, refused=MigrationRefused) as opened:
         opened.execute("SELECT pg_advisory_xact_lock(%s)", (_MIGRATION_LOCK,))
         opened.execute("CREATE SCHEMA IF NOT EXISTS wardlake")
         opened.execute(_LEDGER)
@@ -56,8 +72,8 @@ def migrate(dsn: str) -> tuple[str, ...]:
 
 
 def pending_migrations(dsn: str) -> tuple[str, ...]:
-    """What `migrate` would apply, in order; changes nothing. Raises `MigrationRefused` as it does."""
-    with connection(dsn, MigrationRefused) as opened:
+    """What `migrate` would apply, in order; changes nothing. Raises as it does."""
+    with connection(dsn, RegistryUnavailable, refused=MigrationRefused) as opened:
         row = opened.execute("SELECT to_regclass('wardlake.migrations') IS NOT NULL").fetchone()
         known = row == (True,)
         return tuple(name for name, text in _migrations() if not known or not _is_applied(opened, name, text))

@@ -23,8 +23,9 @@ from wardlake.detect.json_keys import JsonKeys, hide_data_keys
 from wardlake.detect.leaves import count_leaf
 from wardlake.detect.matching import Matcher
 from wardlake.detect.storage import StorageOptions, open_filesystem
-from wardlake.model.errors import ContractBroken, WardlakeError
+from wardlake.model.errors import ContractBroken, StorageUnavailable, WardlakeError
 from wardlake.ports.tables import DataFile
+from wardlake.runs.storage_failures import storage_failure
 
 MIN_SHAPE_ROWS = 11  # a shape that fewer cells have is not shown
 _PART_BYTES = 32 * 1024 * 1024  # larger files are read by several tasks, each its share of the row groups
@@ -39,6 +40,15 @@ class Unit:
     size: int
     part: int
     parts: int
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """A file that a worker could not scan, in words without a value. `of_storage` says what to do where the storage failed."""
+
+    file: str
+    what: str
+    of_storage: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,7 +83,8 @@ def scan_table(
 
     `columns` names top-level columns, all by default. `sample_rows` above 0 looks at about that many rows, evenly spaced over
     all files. Raises `ContractBroken` where a file cannot be read, does not hold the schema's columns, or where the rows found
-    are not `expected_rows` (a deletion vector hides rows from a table's readers, never from this scan).
+    are not `expected_rows` (a deletion vector hides rows from a table's readers, never from this scan),
+    `StorageUnavailable` where the store fails.
     """
     chosen = _choose(schema, columns)
     units = plan_units(files)
@@ -173,7 +184,7 @@ def _check_columns(path: str, schema: StructType, present: set[str]) -> None:
         )
 
 
-def _scan_units(units: Iterable[Sequence[Unit]], plan: ScanPlan) -> Iterator[tuple[dict[str, Tally] | None, str, str]]:
+def scan_shares(units: Iterable[Sequence[Unit]], plan: ScanPlan) -> Iterator[dict[str, Tally] | Failed]:
     """One result per task. A failure is returned, not raised: a traceback in an executor's log could show a value."""
     for share in units:
         current = ""
@@ -182,11 +193,12 @@ def _scan_units(units: Iterable[Sequence[Unit]], plan: ScanPlan) -> Iterator[tup
             for unit in share:
                 current = PurePosixPath(unit.path).name
                 parts.append(scan_unit(unit, plan))
-            yield merge_paths(parts), "", ""
+            yield merge_paths(parts)
         except WardlakeError as error:
-            yield None, current, error.what
+            yield Failed(current, error.what)
         except Exception as error:  # reported by its type alone
-            yield None, current, f"A data file could not be scanned ({type(error).__name__})."
+            wrong, next_step = storage_failure(error) or ("", "")
+            yield Failed(current, f"A data file could not be scanned: {wrong or type(error).__name__}", next_step)
 
 
 def _run(spark: SparkSession, units: Sequence[Unit], plan: ScanPlan) -> list[dict[str, Tally]]:
@@ -195,11 +207,18 @@ def _run(spark: SparkSession, units: Sequence[Unit], plan: ScanPlan) -> list[dic
     context = spark.sparkContext
     shares = balance_units(units, _TASKS_PER_CORE * context.defaultParallelism)
     rdd = context.parallelize(shares, len(shares))
-    results = rdd.mapPartitions(lambda part: _scan_units(part, plan)).collect()
-    failures = [(name, what) for tallies, name, what in results if tallies is None]
+    results = rdd.mapPartitions(lambda part: scan_shares(part, plan)).collect()
+    require_scanned([result for result in results if isinstance(result, Failed)])
+    return [result for result in results if not isinstance(result, Failed)]
+
+
+def require_scanned(failures: Sequence[Failed]) -> None:
+    """Raise what kept files from being scanned; the storage's own failures first, since they explain the others."""
+    storage = [failed for failed in failures if failed.of_storage]
+    if storage:
+        raise StorageUnavailable(storage[0].what, which=[failed.file for failed in storage], next_step=storage[0].of_storage)
     if failures:
-        raise ContractBroken(failures[0][1], which=[name for name, _ in failures])
-    return [tallies for tallies, _, _ in results if tallies is not None]
+        raise ContractBroken(failures[0].what, which=[failed.file for failed in failures])
 
 
 def _choose(schema: StructType, columns: Sequence[str] | None) -> StructType:

@@ -31,8 +31,25 @@ UNREACHABLE = (
     "SdkClientException",
     "Service: S3, Status Code: 5",
     "AWSServiceIOException",
+    # as Arrow's file system says it
+    "AWS Error NETWORK_CONNECTION",
+    "AWS Error REQUEST_TIMEOUT",
+    "AWS Error SLOW_DOWN",
+    "AWS Error SERVICE_UNAVAILABLE",
+    "AWS Error INTERNAL_FAILURE",
+    "AWS Error UNKNOWN (HTTP status 5",
 )
-REFUSED = ("AccessDenied", "AccessControlException", "Forbidden", "InvalidAccessKeyId", "SignatureDoesNotMatch")
+REFUSED = (
+    "AccessDenied",
+    "AccessControlException",
+    "Forbidden",
+    "InvalidAccessKeyId",
+    "SignatureDoesNotMatch",
+    "AWS Error ACCESS_DENIED",
+    "AWS Error INVALID_ACCESS_KEY_ID",
+    "AWS Error SIGNATURE_DOES_NOT_MATCH",
+    "AWS Error UNKNOWN (HTTP status 403)",
+)
 _DISK = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 AGAIN = "then give the same command again: the run goes on."
 

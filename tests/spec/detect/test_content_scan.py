@@ -15,16 +15,17 @@ from hypothesis import strategies as st
 from pyspark.sql import SparkSession
 from pyspark.sql.pandas.types import from_arrow_schema
 from tests.detection_rules import matchers
+from tests.servers.processes import free_port
 
 from wardlake.detect.counting import CellCounts, merge_paths
 from wardlake.detect.json_keys import JsonKeys
 from wardlake.detect.leaves import count_leaf
 from wardlake.detect.matching import Matcher
 from wardlake.detect.patterns import Pattern, PatternMatcher
-from wardlake.detect.scan import scan_table
+from wardlake.detect.scan import Failed, ScanPlan, Unit, require_scanned, scan_shares, scan_table
 from wardlake.detect.sketch import estimate_distinct, merge_sketches, sketch_texts
 from wardlake.detect.storage import StorageOptions
-from wardlake.model.errors import ConfigurationError, ContractBroken
+from wardlake.model.errors import ConfigurationError, ContractBroken, StorageUnavailable
 from wardlake.model.treatments import IdentifierKind as Kind
 from wardlake.ports.tables import DataFile
 
@@ -256,6 +257,23 @@ def test_storage_options_hold_no_credentials_and_need_them_named(monkeypatch: py
     monkeypatch.setenv("SCAN_TEST_SECRET_KEY", "very-hidden")
     assert open_filesystem("s3a://bucket/a b/key", options)[1] == "bucket/a b/key"
     assert "very-hidden" not in repr(options)
+
+
+def test_a_store_that_does_not_answer_a_worker_is_the_storage_s_failure(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No broken data: the run goes on once the store is back."""
+    monkeypatch.setenv("SCAN_TEST_ACCESS_KEY", "reader")
+    monkeypatch.setenv("SCAN_TEST_SECRET_KEY", "very-hidden")
+    plan = ScanPlan(
+        schema=from_arrow_schema(pa.schema([("a", pa.string())])),
+        matchers=(DASHES,),
+        with_shapes=False,
+        rows_per_unit=0,
+        storage=StorageOptions(endpoint=f"http://127.0.0.1:{free_port()}", credentials="env:SCAN_TEST"),
+    )
+    failed = [each for each in scan_shares([[Unit("s3a://lake/a.parquet", 9, 0, 1)]], plan) if isinstance(each, Failed)]
+    with pytest.raises(StorageUnavailable, match="does not answer") as error:
+        require_scanned([Failed("b.parquet", "broken"), *failed])
+    assert error.value.which == ("a.parquet",)
 
 
 def test_an_unknown_file_system_is_refused() -> None:
