@@ -133,7 +133,11 @@ def _keeps_form(counts: CellCounts, decision: Decision, matcher: str, kind: Iden
     """
     if not isinstance(decision.rule, Token):
         return False
-    return counts.type in _NUMBERS or counts.type.startswith("decimal") or (matcher == BARE and kind is decision.kind)
+    return _is_number(counts) or (matcher == BARE and kind is decision.kind)
+
+
+def _is_number(counts: CellCounts) -> bool:
+    return counts.type in _NUMBERS or counts.type.startswith("decimal")
 
 
 def _finding(
@@ -156,13 +160,18 @@ def _known_severity(
     if isinstance(decision.rule, Surrogate):
         own = surrogate_kind(decision.rule.kind) or decision.kind
         return _surrogate_severity(own, kind, distinct, counts, policy)
-    if matcher == KNOWN_DIGITS:
-        accidents = counts.distinct_estimate * chance.numbers.get(kind, 0.0)
-        return FINDING if is_no_accident(distinct, accidents, policy.chance.rare) else NOTICE
-    if isinstance(decision.rule, FormatToken):  # it permutes a format, and known values have that format too
-        accidents = counts.distinct_estimate * chance.formats.get(kind, 0.0)
-        return FINDING if is_no_accident(distinct, accidents, policy.chance.rare_format) else NOTICE
-    return FINDING
+    permuted = _is_permuted(counts, decision)
+    if matcher != KNOWN_DIGITS and not permuted:
+        return FINDING
+    chances = chance.numbers if matcher == KNOWN_DIGITS else chance.formats
+    rare = policy.chance.rare_format if permuted else policy.chance.rare
+    accidents = counts.distinct_estimate * chances.get(kind, 0.0)
+    return FINDING if is_no_accident(distinct, accidents, rare) else NOTICE
+
+
+def _is_permuted(counts: CellCounts, decision: Decision) -> bool:
+    """Whether the column's tokens are values of the source's own format or range, so that some equal another real one."""
+    return isinstance(decision.rule, FormatToken) or (isinstance(decision.rule, Token) and _is_number(counts))
 
 
 def _surrogate_severity(

@@ -76,7 +76,15 @@ class Mappings:
         return self.tables.exists(self.path(domain))
 
     def read(self, domain: str) -> DataFrame:
-        return self.tables.read(self.path(domain))
+        """All rows; raises `ContractBroken` where they do not say in which mode their tokens were made."""
+        rows = self.tables.read(self.path(domain))
+        if "mode" not in rows.columns:
+            raise ContractBroken(
+                "The mapping is of an earlier layout: it does not say which of its tokens were drawn at random.",
+                which=[f"{self.purpose}/{domain}"],
+                next_step="begin a new lake; the version that wrote this mapping still reads it",
+            )
+        return rows
 
     def rows_of(self, domain: str, *, mode: TokenMode, key_version: int) -> DataFrame:
         """The rows whose tokens a run in this mode shows under this key version."""

@@ -242,6 +242,17 @@ def test_a_format_token_may_equal_known_values_by_accident_and_not_be_copied() -
         assert judge(column(rows=many, known_value=1), rule, many / 1e9) == {("known-value", "finding")}
 
 
+def test_a_number_s_token_is_judged_as_strictly_as_a_format_token() -> None:
+    """Seven hits where 1.6 are expected: too many for text that is no token, not for a permuted number."""
+    number = replace(column(rows=40_000, known_digits=7), type="bigint")
+    copied = replace(column(rows=40_000, known_digits=40_000), type="bigint")
+    keeping = sensitive(Token(domain="ssn"), Kind.SSN)
+    assert judge(number, keeping, 1.6 / 40_000) == {("known-digits", "notice")}
+    assert judge(number, SAFE, 1.6 / 40_000) == {("known-digits", "finding")}
+    assert judge(replace(number, type="string"), keeping, 1.6 / 40_000) == {("known-digits", "finding")}
+    assert judge(copied, keeping, 1.6 / 40_000) == {("known-digits", "finding")}
+
+
 def test_a_format_token_is_of_whatever_kind_has_its_format() -> None:
     """A permuted social security number reads like a telephone number now and then."""
     for kind in (Kind.PHONE, Kind.SSN, Kind.CREDIT_CARD):

@@ -330,6 +330,15 @@ def test_a_row_moved_to_another_identifier_is_noticed(
         find_identifier(mappings, keys, "patient", str(token))
 
 
+def test_a_mapping_that_does_not_say_how_its_tokens_were_made_is_refused(
+    spark: SparkSession, mappings: Mappings, keys: SealedKeyFile
+) -> None:
+    update(mappings, keys, ids(spark, "a"))
+    mappings.tables.replace(mappings.path("patient"), mappings.read("patient").drop("mode").localCheckpoint())
+    with pytest.raises(ContractBroken, match="earlier layout"):
+        update(mappings, keys, ids(spark, "a", "b"))
+
+
 def test_an_unknown_token_leads_nowhere(spark: SparkSession, mappings: Mappings, keys: SealedKeyFile) -> None:
     update(mappings, keys, ids(spark, "a"))
     with pytest.raises(ContractBroken, match="no such token"):
