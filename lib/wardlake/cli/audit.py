@@ -15,9 +15,11 @@ from wardlake.audit.verification import verify_archive
 from wardlake.cli.context import opened_environment
 from wardlake.cli.frame import Options, answer, command_flags, report_error
 from wardlake.model.audit import AuditEvent, AuditKind, AuditRecord
-from wardlake.model.errors import VerificationFailed
+from wardlake.model.errors import ConfigurationError, DoneInPart, VerificationFailed
 from wardlake.model.identity import Role
 from wardlake.pipelines.refresh.begin import require_role
+from wardlake.ports.audit_sink import AuditEntry, SinkUnavailable
+from wardlake.wiring import Wiring
 
 
 @click.group(help="Records that cannot be rewritten: query, verify, hold.")
@@ -51,20 +53,43 @@ def query(options: Options, zone: str, on: datetime | None, dataset: str, run_id
         answer(options, document, "\n".join(lines))
 
 
-@audit.command(help="Recompute every hash of the chain, and hold its end against the audit table.")
+VERIFY = """Recompute every hash of the chain, and hold its end against the audit table.
+
+The archive is all it takes. Where the audit table does not answer, what was cut off at the chain's end cannot be told: the answer
+says so, and a chain that is whole otherwise ends with exit 22.
+
+\b
+  wardlake audit verify
+  wardlake audit verify --archive-only    # exit 0 without a look at the table
+"""
+
+
+@audit.command(help=VERIFY)
 @click.option("--archive-only", is_flag=True, help="Read the object archive and nothing else.")
 @command_flags
 def verify(options: Options, archive_only: bool) -> None:
     with opened_environment(options) as wiring:
-        head = None if archive_only else wiring.audit_sink.head()
+        head, why = (None, "as asked") if archive_only else _known_head(wiring)
         found = verify_archive(wiring.audit_objects, head=head)
-        document = {"records": found.records, "ok": found.ok, "first_bad": found.first_bad or None}
-        answer(
-            options, document, f"{found.records} records, " + ("the chain holds" if found.ok else f"bad from {found.first_bad}")
-        )
-        if not found.ok:
+        document = {"records": found.records, "ok": found.ok, "first_bad": found.first_bad or None, "end_compared": not why}
+        said = "the chain holds" if found.ok else f"bad from {found.first_bad}"
+        answer(options, document, f"{found.records} records, {said}" + (f"; its end was not compared: {why}" if why else ""))
+        if not found.ok:  # the answer is printed: stdout holds one object
             broken = VerificationFailed("The audit chain is broken.", which=[f"record {found.first_bad}"])
-            sys.exit(report_error(broken, as_json=False))  # the answer is printed: stdout holds one object
+            sys.exit(report_error(broken, as_json=False))
+        if why and not archive_only:
+            part = DoneInPart(f"The chain's end was not compared: {why}.", next_step="wardlake doctor, or --archive-only")
+            sys.exit(report_error(part, as_json=False))
+
+
+def _known_head(wiring: Wiring) -> tuple[AuditEntry | None, str]:
+    """The newest record that the audit table has, or why the table cannot be asked."""
+    try:
+        return wiring.audit_sink.head(), ""
+    except SinkUnavailable as problem:
+        return None, f"the audit table cannot be used ({problem})"
+    except ConfigurationError:  # the secret of the table's address
+        return None, "the audit table's address is not known here"
 
 
 @audit.command(help="Keep the records of a dataset or run past their time, or lift that again (--lift).")

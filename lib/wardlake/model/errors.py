@@ -105,6 +105,12 @@ class RunLocked(WardlakeError):
     exit_code = 21
 
 
+class DoneInPart(WardlakeError):
+    """What could be done was done and answered; the rest wants something that is not there."""
+
+    exit_code = 22
+
+
 class VerificationFailed(WardlakeError):
     """Something recorded does not match what is there."""
 

@@ -37,6 +37,30 @@ def test_a_broken_chain_is_one_object_and_the_reason_on_stderr(clinic: Clinic, c
     assert "The audit chain is broken." in printed.err
 
 
+def without_its_table(clinic: Clinic, dsn: str) -> None:
+    """The registry, and the audit table with it, in a database that nobody reaches; the archive where it was."""
+    clinic.edit("environments/embedded.yaml", "registry: {kind: sqlite}", f"registry: {{kind: postgres, dsn: {dsn}}}")
+
+
+@pytest.mark.parametrize(
+    ("dsn", "why"), [("env:DSN_OF_NOBODY", "address is not known"), ("file:{}", "the audit table cannot be used")]
+)
+def test_without_the_audit_table_the_archive_is_verified_and_it_is_said_what_was_not_compared(
+    clinic: Clinic, tmp_path: Path, capsys: pytest.CaptureFixture[str], dsn: str, why: str
+) -> None:
+    (tmp_path / "dsn").write_text("host=127.0.0.1 port=9 dbname=nowhere")
+    without_its_table(clinic, dsn.format(tmp_path / "dsn"))
+    assert leave(clinic, "audit", "verify", "--json") == 22
+    printed = capsys.readouterr()
+    answer = json.loads(printed.out)
+    assert (answer["ok"], answer["end_compared"], answer["records"] > 0) == (True, False, True)
+    assert why in printed.err
+    assert leave(clinic, "audit", "verify", "--archive-only", "--json") == 0
+    assert leave(clinic, "audit", "query", "--zone", "dev", "--on", "2026-01-31", "--json") == 0
+    damage_a_record(clinic)
+    assert leave(clinic, "audit", "verify", "--json") == 23
+
+
 def damage_a_record(clinic: Clinic) -> None:
     """Another actor in the first record that names one."""
     bodies = sorted((clinic.lake / "audit" / "objects").rglob("body"))
