@@ -85,8 +85,10 @@ def observe_content(table: TableSpec, typed: TypedTable, raw: RawTable) -> Watch
 def type_table(table: TableSpec, raw: RawTable, decided: Sequence[str]) -> TypedTable:
     """The source's columns as declared; raises `ContractBroken` for missing columns, unfit names, changed types."""
     present = [name for name in raw.rows.columns if name not in raw.inner]
-    require_columns(table.name, present, list(dict.fromkeys([*declared_columns(table), *decided])))
-    require_names(table.name, StructType([field for field in raw.rows.schema if field.name not in raw.inner]))
+    wanted = list(dict.fromkeys([*declared_columns(table), *decided]))
+    require_columns(table.name, present, wanted)
+    kept = StructType([field for field in raw.rows.schema if field.name not in raw.inner])
+    require_names(table.name, kept, is_header=bool(wanted))
     if raw.texts:
         return type_texts(raw.rows, table.types, raw.inner)
     return type_values(table.name, raw.rows, table.types)

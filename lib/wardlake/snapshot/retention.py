@@ -9,7 +9,7 @@ from wardlake.model.snapshots import SnapshotManifest
 from wardlake.model.sources import RetentionClass
 from wardlake.model.zones import LakeLayout
 from wardlake.ports.tables import Tables
-from wardlake.snapshot.manifest import list_manifests, read_manifest
+from wardlake.snapshot.manifest import read_manifest
 
 
 def expire_snapshot(manifest: SnapshotManifest, *, tables: Tables, layout: LakeLayout) -> None:
@@ -24,18 +24,6 @@ def expire_snapshot(manifest: SnapshotManifest, *, tables: Tables, layout: LakeL
     tables.delete_folder(layout.raw_snapshot(manifest.source, manifest.run_id))
 
 
-def expire_snapshots(source: str, *, keep: Collection[str], tables: Tables, layout: LakeLayout) -> tuple[str, ...]:
-    """Erase every operational snapshot whose run is not in `keep`; returns the runs erased."""
-    expired = [
-        manifest
-        for manifest in list_manifests(tables, layout, source)
-        if manifest.run_id not in keep and RetentionClass(manifest.retention) is RetentionClass.OPERATIONAL
-    ]
-    for manifest in expired:
-        expire_snapshot(manifest, tables=tables, layout=layout)
-    return tuple(manifest.run_id for manifest in expired)
-
-
 def taking_lock(source: str, run_id: str) -> str:
     """The lock that is held while a snapshot is taken outside of a refresh: what lies there unfinished is then no leftover."""
     return f"snapshot/{source}/{run_id}"
@@ -48,22 +36,7 @@ def find_leftovers(source: str, *, running: Collection[str], tables: Tables, lay
     return tuple(sorted(run for run in begun if read_manifest(tables, layout, source, run) is None))
 
 
-def remove_leftovers(source: str, *, running: Collection[str], tables: Tables, layout: LakeLayout) -> tuple[str, ...]:
-    """Erase raw folders of runs that never finished and do not run now; returns the runs."""
-    left = find_leftovers(source, running=running, tables=tables, layout=layout)
-    for run in left:
-        remove_leftover(source, run, tables=tables, layout=layout)
-    return left
-
-
 def remove_leftover(source: str, run: str, *, tables: Tables, layout: LakeLayout) -> None:
     """Erase what an unfinished snapshot wrote."""
     tables.delete_folder(layout.raw_snapshot(source, run))
     tables.delete_folder(f"{layout.snapshots(source)}/{run}")
-
-
-def vacuum_snapshots(source: str, *, tables: Tables, layout: LakeLayout) -> None:
-    """Remove files that no kept manifest names; the versions that manifests name stay whole."""
-    for manifest in list_manifests(tables, layout, source):
-        for table in manifest.tables:
-            tables.vacuum(table.path, keep_versions=(table.version,))

@@ -83,8 +83,11 @@ def require_columns(table: str, present: list[str], wanted: list[str]) -> None:
     )
 
 
-def require_names(table: str, schema: StructType) -> None:
-    """Raise `ContractBroken` for columns and fields whose names a raw table cannot have."""
+def require_names(table: str, schema: StructType, *, is_header: bool) -> None:
+    """Raise `ContractBroken` for columns and fields whose names a raw table cannot have.
+
+    Unless `is_header`, since columns are there that somebody named before, names may be a record's values: they are counted.
+    """
     fields = list(_fields_of(schema))
     paths = Counter(path.lower() for path, _ in fields)
     refused = [path for path, name in fields if _REFUSED_IN_NAMES & set(name) or paths[path.lower()] > 1]
@@ -92,7 +95,7 @@ def require_names(table: str, schema: StructType) -> None:
         raise ContractBroken(
             "Columns cannot be kept under their names: a raw table's have no spaces, commas, semicolons, brackets, line ends, "
             "tabs or `=`, and differ by more than capitals.",
-            which=[f"{table}.{path}" for path in refused],
+            which=[f"{table}.{path}" for path in refused] if is_header else [f"{table}: {len(refused)} of its columns"],
             next_step="Rename them where the table is exported, or read a view that does.",
         )
 

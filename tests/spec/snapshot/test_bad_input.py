@@ -69,6 +69,13 @@ def test_a_nested_field_whose_name_no_table_can_have_is_refused(lab: Lab) -> Non
     assert caught.value.which == ("people.homes.the city",)
 
 
+def test_where_nobody_named_a_column_before_a_record_in_the_header_s_place_is_not_shown(lab: Lab) -> None:
+    lab.write("notes.csv", "secret (who),7,1980\nb,,\n")
+    with pytest.raises(ContractBroken, match="under their names") as caught:
+        lab.take(lab.spec(TableSpec(name="notes")))
+    assert caught.value.which == ("notes: 1 of its columns",)
+
+
 def test_parquet_files_with_different_columns_are_refused(lab: Lab) -> None:
     """The engine would take one file's columns for all, and the other's would be gone unseen."""
     for select in ("'a' AS id, 1 AS n", "'b' AS id, 2 AS n, 'Smith' AS family"):

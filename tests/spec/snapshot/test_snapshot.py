@@ -9,7 +9,8 @@ from dataclasses import asdict, replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 from tests.spec.snapshot.lab import GOOD, PEOPLE, Lab
@@ -17,8 +18,10 @@ from tests.spec.snapshot.lab import GOOD, PEOPLE, Lab
 from wardlake.model.errors import ConfigurationError, ContractBroken, NotAllowed, VerificationFailed
 from wardlake.model.snapshots import SnapshotManifest
 from wardlake.model.sources import RetentionClass, SourceKind, SourceSpec, TableSpec
+from wardlake.pipelines.ports_in_hand import PortsInHand
+from wardlake.pipelines.retention import remove_strays
 from wardlake.snapshot.manifest import find_manifest, list_manifests, parse_manifest, public_summary, read_manifest
-from wardlake.snapshot.retention import expire_snapshot, expire_snapshots, remove_leftovers, vacuum_snapshots
+from wardlake.snapshot.retention import expire_snapshot, find_leftovers, remove_leftover
 
 
 class KilledError(Exception):
@@ -130,9 +133,12 @@ def test_runs_that_never_finished_are_removed(lab: Lab, manifest: SnapshotManife
         lab.take(run_id="run-2", reader=KilledSources())
     lab.tables.replace(lab.layout.raw_table("clinic", "run-3", "half"), lab.tables.spark.range(3))
 
-    removed = remove_leftovers("clinic", running=["run-3"], tables=lab.tables, layout=lab.layout)
+    left = find_leftovers("clinic", running=["run-3"], tables=lab.tables, layout=lab.layout)
+    for run in left:
+        remove_leftover("clinic", run, tables=lab.tables, layout=lab.layout)
 
-    assert removed == ("run-2",)
+    assert left == ("run-2",)
+    assert find_leftovers("clinic", running=[], tables=lab.tables, layout=lab.layout) == ("run-3",)
     lab.verify(manifest)
 
 
@@ -141,9 +147,9 @@ def test_an_operational_snapshot_is_erased_without_a_trace(lab: Lab, manifest: S
     assert lab.left() == []
 
 
-def test_only_what_is_not_kept_expires(lab: Lab, manifest: SnapshotManifest) -> None:
+def test_another_run_s_snapshot_stays(lab: Lab, manifest: SnapshotManifest) -> None:
     kept = lab.take(run_id="run-2")
-    assert expire_snapshots("clinic", keep=["run-2"], tables=lab.tables, layout=lab.layout) == ("run-1",)
+    expire_snapshot(manifest, tables=lab.tables, layout=lab.layout)
     assert list_manifests(lab.tables, lab.layout, "clinic") == [kept]
     lab.verify(kept)
 
@@ -152,7 +158,10 @@ def test_vacuum_never_removes_what_a_kept_manifest_names(lab: Lab, manifest: Sna
     table = manifest.table("people")
     lab.tables.replace(table.path, lab.tables.spark.range(3))
     lab.tables.replace(table.path, lab.tables.spark.range(2))
-    vacuum_snapshots("clinic", tables=lab.tables, layout=lab.layout)
+    ports = cast(PortsInHand, SimpleNamespace(tables=lab.tables, layout=lab.layout))
+    before = set(lab.tables.list_folder(table.path))
+    remove_strays(ports, "clinic", manifest.run_id, table.name)
+    assert before - set(lab.tables.list_folder(table.path))  # the version between
     lab.verify(manifest)
 
 
@@ -189,7 +198,6 @@ def test_a_study_is_not_erased_and_the_basis_is_said(lab: Lab) -> None:
     manifest = lab.take(lab.spec(**STUDY))
     with pytest.raises(NotAllowed, match=r"45 CFR 164\.512"):
         expire_snapshot(manifest, tables=lab.tables, layout=lab.layout)
-    assert expire_snapshots("clinic", keep=[], tables=lab.tables, layout=lab.layout) == ()
     lab.verify(manifest)
 
 
