@@ -93,8 +93,8 @@ def require_names(table: str, schema: StructType, *, is_header: bool) -> None:
     refused = [path for path, name in fields if _REFUSED_IN_NAMES & set(name) or paths[path.lower()] > 1]
     if refused:
         raise ContractBroken(
-            "Columns cannot be kept under their names: a raw table's have no spaces, commas, semicolons, brackets, line ends, "
-            "tabs or `=`, and differ by more than capitals.",
+            "Columns cannot be kept under their names: a raw table's have no spaces, commas, semicolons, round or curly "
+            "brackets, line ends, tabs or `=`, and differ by more than capitals.",
             which=[f"{table}.{path}" for path in refused] if is_header else [f"{table}: {len(refused)} of its columns"],
             next_step="Rename them where the table is exported, or read a view that does.",
         )
