@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from pathlib import Path
 
 import pytest
@@ -53,6 +54,21 @@ def test_canaries_are_the_runs_own() -> None:
 def test_canaries_come_bare_and_within_sentences() -> None:
     (texts,) = draw_canaries("run-1", [Kind.EMAIL], per_kind=300).texts.values()
     assert any(" " not in text for text in texts) and any(len(text.split()) > 4 for text in texts)
+
+
+def test_the_floor_holds_for_every_kind_but_names() -> None:
+    assert set(FLOORS.structured) == set(canary_kinds()) - {Kind.PERSON_NAME}
+
+
+def test_canaries_of_accounts_are_of_banks_health_plans_and_medicare() -> None:
+    """A Medicare number by place (CMS): digit, letter, either, digit, letter, either, digit, two letters, two digits."""
+    (texts,) = draw_canaries("run-1", [Kind.ACCOUNT], per_kind=300).texts.values()
+    medicare = re.compile(r"\b[1-9][A-Za-z]\w\d[- ]?[A-Za-z]\w\d[- ]?[A-Za-z]{2}\d{2}\b")
+    forms = (r"DE\d\d", "(?i)member|mbr|subscriber", "(?i)acc", medicare.pattern)
+    counted = {form: sum(bool(re.search(form, text)) for text in texts) for form in forms}
+    assert min(counted.values()) > 20, counted
+    written = [found.group() for text in texts if (found := medicare.search(text))]
+    assert not [number for number in written if re.search("[SLOIBZ]", number.upper())]
 
 
 def test_a_kind_without_canaries_is_refused() -> None:
