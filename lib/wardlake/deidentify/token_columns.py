@@ -76,7 +76,7 @@ def token_columns(source: TokenSource, parents: Mapping[str, DataFrame] | None =
     """The token columns of a source's mode.
 
     `parents`: by column, the few identifiers that its values are among (one column, none twice, no null). Keyed tokens are then
-    computed once for each of them and looked up; a value that is not among them has its token computed.
+    computed once for each of them and looked up; on a value that is not among them the job fails, naming the column.
     """
     match source.mode:
         case TokenMode.KEYED:
@@ -131,7 +131,11 @@ class KeyedTokens:
         return attach_keys(df, self.source.ring, sorted(self.domains)).withColumns(self.digests)
 
     def _looked_up(self, identifier: Identifier, compute: Callable[[Column], Column]) -> Column:
-        """What is computed of an identifier, once for each of its parents where they are few."""
+        """What is computed of an identifier, once for each of its parents where they are few.
+
+        Nothing is computed for a value without a parent, although it could be: generated code that holds both ways is too long
+        for Java to compile, and took twice the time.
+        """
         if identifier.column not in self.parents:
             return compute(identifier.value)
         number = len(self.lookups)
@@ -141,7 +145,8 @@ class KeyedTokens:
         )
         answer = f"{lookup.key}_answer_{len(lookup.answers)}"
         lookup.answers[answer] = compute(F.col(lookup.key))
-        return F.coalesce(F.col(answer), compute(identifier.value))
+        unknown = F.raise_error(F.lit(f"a value of column {identifier.column} is not among its parents"))
+        return F.when(identifier.value.isNotNull() & F.col(answer).isNull(), unknown).otherwise(F.col(answer))
 
     def _answers(self, lookup: _Lookup) -> DataFrame:
         parents = self.parents[lookup.column].toDF(lookup.key)
