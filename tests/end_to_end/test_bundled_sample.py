@@ -1,4 +1,4 @@
-"""The bundled sample, all eighteen tables, refreshed under both classifications that ship with it."""
+"""The bundled sample, all eighteen tables, refreshed in one lake under both classifications that ship with it."""
 
 from __future__ import annotations
 
@@ -65,13 +65,19 @@ def refresh(folder: Path, spark: SparkSession, classification: str, sample: str)
 
 
 @pytest.fixture(scope="module")
-def expert(tmp_path_factory: pytest.TempPathFactory, spark: SparkSession) -> Sample:
-    return refresh(tmp_path_factory.mktemp("expert"), spark, "synthea", "100%")
+def lake(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("lake")
 
 
 @pytest.fixture(scope="module")
-def safe_harbor(tmp_path_factory: pytest.TempPathFactory, spark: SparkSession) -> Sample:
-    return refresh(tmp_path_factory.mktemp("safe-harbor"), spark, "synthea-safe-harbor", "100%")
+def expert(lake: Path, spark: SparkSession) -> Sample:
+    return refresh(lake, spark, "synthea", "100%")
+
+
+@pytest.fixture(scope="module")
+def safe_harbor(lake: Path, spark: SparkSession, expert: Sample) -> Sample:
+    """After the keyed run, whose tokens it must not show."""
+    return refresh(lake, spark, "synthea-safe-harbor", "100%")
 
 
 def source(table: str) -> list[dict[str, str]]:
@@ -145,8 +151,22 @@ def test_under_safe_harbor_tokens_are_drawn_at_random_and_say_so(safe_harbor: Sa
     assert safe_harbor.record["profile"] == "safe-harbor"
     assert (safe_harbor.record["token_mode"], expert.record["token_mode"]) == ("random", "keyed")
     mapping = safe_harbor.wiring.tables.read(safe_harbor.wiring.layout.mapping("dev", "patient"))
-    drawn = {row["token"] for row in mapping.select("token").collect()}  # without the hyphens of a UUID
-    assert {row["Id"].replace("-", "") for row in safe_harbor.rows["patients"]} <= drawn
+    for sample, mode in ((safe_harbor, "random"), (expert, "keyed")):
+        made = {row["token"] for row in mapping.filter(f"mode = '{mode}'").select("token").collect()}
+        assert {row["Id"].replace("-", "") for row in sample.rows["patients"]} <= made  # without the hyphens of a UUID
+
+
+def test_no_token_under_safe_harbor_leads_to_a_row_of_the_keyed_dataset(safe_harbor: Sample, expert: Sample) -> None:
+    shown = [
+        {
+            str(value)
+            for table, column, value in cells(sample)
+            if sample.record["rules"][table].get(column) == "token" and isinstance(value, str) and value
+        }
+        for sample in (safe_harbor, expert)
+    ]
+    assert min(map(len, shown)) > 1000
+    assert shown[0] & shown[1] == set()
 
 
 @pytest.mark.parametrize("which", ["expert", "safe_harbor"])
