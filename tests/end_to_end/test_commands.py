@@ -121,13 +121,13 @@ def test_a_reviewed_column_is_undecided_no_more(clinic: Clinic) -> None:
 
 def test_a_snapshot_is_as_its_manifest_says_until_a_file_is_changed(published: tuple[Clinic, dict[str, Any]]) -> None:
     clinic, answer = published
-    assert verify_one_snapshot(settings_of(clinic), clinic.wiring(), answer["snapshot_id"])["ok"]
+    assert verify_one_snapshot(clinic.wiring(), answer["snapshot_id"])["ok"]
     file = next(path for path in sorted((clinic.lake / "raw").rglob("*.parquet")) if "visits" in str(path))
     body = bytearray(file.read_bytes())
     body[len(body) // 2] ^= 1
     file.write_bytes(bytes(body))
     with pytest.raises(VerificationFailed, match="visits") as failed:
-        verify_one_snapshot(settings_of(clinic), clinic.wiring(), answer["snapshot_id"])
+        verify_one_snapshot(clinic.wiring(), answer["snapshot_id"])
     assert failed.value.exit_code == 23
 
 

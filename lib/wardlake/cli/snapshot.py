@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from wardlake.cli.context import opened
+from wardlake.cli.context import opened, opened_environment
 from wardlake.cli.frame import Options, answer, command_flags
 
 
@@ -35,12 +35,13 @@ def create(options: Options, source: str, run_id: str) -> None:
         answer(options, made, "\n".join(lines))
 
 
-@snapshot.command(help="Recompute a snapshot's hashes and commitments.")
+@snapshot.command(help="Recompute a snapshot's hashes and commitments, from the lake or a study's archive.")
 @click.argument("snapshot_id")
 @command_flags
 def verify(options: Options, snapshot_id: str) -> None:
     from wardlake.pipelines.verification import verify_one_snapshot
 
-    with opened(options) as context:
-        found = verify_one_snapshot(context.settings, context.wiring, snapshot_id)
-        answer(options, found, f"ok: {found['tables']} tables of {found['source']} are as the manifest says")
+    with opened_environment(options) as wiring:
+        found = verify_one_snapshot(wiring, snapshot_id)
+        said = f"ok: {found['tables']} tables of {found['source']} are as the manifest says, read from the {found['read_from']}"
+        answer(options, found, said)

@@ -11,28 +11,44 @@ from wardlake.audit.archive import query_records, standing_publications
 from wardlake.audit.names import short_name
 from wardlake.model.audit import AuditEvent, AuditKind, AuditRecord
 from wardlake.model.errors import VerificationFailed
+from wardlake.model.snapshots import SnapshotManifest
 from wardlake.model.zones import Zone
 from wardlake.pipelines.ports_in_hand import PortsInHand
 from wardlake.pipelines.refresh.job import PURPOSE, RESIDUE, RefreshJob, secret
 from wardlake.pipelines.refresh.scan import residue_document, scan_means
+from wardlake.pipelines.standing import known_sources
 from wardlake.publish.archive import Copy, restore_dataset
 from wardlake.publish.residue import ResidueReport
 from wardlake.publish.staging import MANIFEST
 from wardlake.publish.verify_dataset import read_known_values, verify_dataset
-from wardlake.settings.load import Settings
+from wardlake.snapshot.archive import find_archived, restore_snapshot
 from wardlake.snapshot.manifest import list_manifests
-from wardlake.snapshot.verify import verify_snapshot
+from wardlake.snapshot.verify import verify_restored, verify_snapshot
 from wardlake.tokens.keyring import open_ring
 
 
-def verify_one_snapshot(settings: Settings, ports: PortsInHand, snapshot: str) -> dict[str, Any]:
-    """Recompute a snapshot's hashes and commitments; raises `VerificationFailed` naming the tables that differ."""
-    for source in settings.sources:
+def verify_one_snapshot(ports: PortsInHand, snapshot: str) -> dict[str, Any]:
+    """Recompute a snapshot's hashes and commitments; raises `VerificationFailed` naming the tables that differ.
+
+    Of any source that the lake knows, and where the lake has it no more, from the archive of studies.
+    """
+    for source in known_sources(ports):
         for manifest in list_manifests(ports.tables, ports.layout, source):
             if snapshot in (manifest.snapshot_id, manifest.run_id):
                 verify_snapshot(manifest, tables=ports.tables, layout=ports.layout, keys=ports.keys)
-                return {"snapshot_id": manifest.snapshot_id, "source": source, "tables": len(manifest.tables), "ok": True}
-    raise VerificationFailed("There is no such snapshot.", which=[snapshot])
+                return _verified(manifest, "lake")
+    archived = find_archived(ports.objects, snapshot)
+    if archived is None:
+        raise VerificationFailed("There is no such snapshot.", which=[snapshot])
+    with tempfile.TemporaryDirectory(prefix="wardlake-restored-") as scratch:
+        restore_snapshot(ports.objects, archived, Path(scratch))
+        verify_restored(archived, scratch, tables=ports.tables, keys=ports.keys)
+    return _verified(archived, "archive")
+
+
+def _verified(manifest: SnapshotManifest, whence: str) -> dict[str, Any]:
+    said = {"snapshot_id": manifest.snapshot_id, "source": manifest.source, "tables": len(manifest.tables)}
+    return {**said, "read_from": whence, "ok": True}
 
 
 def publication_of(ports: PortsInHand, dataset_id: str) -> AuditRecord:

@@ -5,13 +5,17 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from datetime import datetime, timedelta
+from pathlib import Path, PurePosixPath
 
+from wardlake.model.errors import VerificationFailed
 from wardlake.model.snapshots import SnapshotManifest, TableSnapshot
 from wardlake.model.zones import LakeLayout
 from wardlake.ports.objects import Lock, ObjectMissing, Objects
 from wardlake.ports.tables import Tables
-from wardlake.snapshot.manifest import manifest_path
+from wardlake.snapshot.manifest import manifest_path, parse_manifest
 
+_PREFIX = "snapshots/"
+_MANIFEST = re.compile(rf"{_PREFIX}[^/]+/[^/]+/manifest\.json")
 _LOG_FILE = re.compile(r"^(\d{20})(?:\..*)?\.(?:json|parquet)$")
 
 
@@ -42,6 +46,28 @@ def is_archived(objects: Objects, source: str, run_id: str) -> bool:
         return bool(objects.info(f"snapshots/{source}/{run_id}/manifest.json"))
     except ObjectMissing:
         return False
+
+
+def find_archived(objects: Objects, snapshot: str) -> SnapshotManifest | None:
+    """The manifest of a whole archived snapshot by its id or its run id, of whatever source; None where there is none."""
+    for info in objects.list(_PREFIX):
+        if _MANIFEST.fullmatch(info.key):
+            manifest = parse_manifest(objects.get(info.key))
+            if snapshot in (manifest.snapshot_id, manifest.run_id):
+                return manifest
+    return None
+
+
+def restore_snapshot(objects: Objects, manifest: SnapshotManifest, to: Path) -> None:
+    """Bring an archived snapshot back below a folder; raises `VerificationFailed` for a name that leads elsewhere."""
+    prefix = f"{archive_prefix(manifest)}/"
+    for info in objects.list(prefix):
+        name = PurePosixPath(info.key.removeprefix(prefix))
+        if ".." in name.parts or name.is_absolute():
+            raise VerificationFailed("An archived snapshot holds a name that leads elsewhere.", which=[manifest.snapshot_id])
+        target = to / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        objects.get_file(info.key, target)
 
 
 def archived_files(table: TableSnapshot, tables: Tables) -> Iterator[tuple[str, str]]:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
+from dataclasses import replace
 
 import pyspark.sql.functions as F
 from py4j.protocol import Py4JError  # type: ignore[import-untyped]
@@ -26,7 +28,21 @@ def verify_snapshot(
     """Return if every table is as the manifest says; raise `VerificationFailed` naming the tables that are not."""
     run = f"{layout.snapshots(manifest.source)}/{manifest.run_id}"
     secret = reveal_secret(run, tables=tables, keys=keys, wrapping_key=wrapping_key)
-    wrong = [f"{table.name}: {fault}" for table in manifest.tables if (fault := find_fault(table, secret, tables))]
+    _require_sound(manifest, manifest.tables, secret, tables)
+
+
+def verify_restored(
+    manifest: SnapshotManifest, folder: str, *, tables: Tables, keys: Keys, wrapping_key: str = WRAPPING_KEY
+) -> None:
+    """The same of a snapshot brought back from the archive below `folder`: its tables and its wrapped secret."""
+    secret = reveal_secret(folder, tables=tables, keys=keys, wrapping_key=wrapping_key)
+    restored = tuple(replace(table, path=f"{folder}/tables/{table.name}") for table in manifest.tables)
+    _require_sound(manifest, restored, secret, tables)
+
+
+def _require_sound(manifest: SnapshotManifest, lying: Sequence[TableSnapshot], secret: bytes, tables: Tables) -> None:
+    """`lying` are the manifest's tables where they are to be read."""
+    wrong = [f"{table.name}: {fault}" for table in lying if (fault := find_fault(table, secret, tables))]
     if seal_manifest(secret, manifest).snapshot_id != manifest.snapshot_id:
         wrong.append("the manifest does not match its snapshot id")
     if wrong:

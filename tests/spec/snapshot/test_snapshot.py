@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, replace
@@ -15,11 +16,13 @@ from typing import Any, cast
 import pytest
 from tests.spec.snapshot.lab import GOOD, PEOPLE, Lab
 
+from wardlake.adapters.sqlite_registry import SqliteRegistry
 from wardlake.model.errors import ConfigurationError, ContractBroken, NotAllowed, VerificationFailed
 from wardlake.model.snapshots import SnapshotManifest
 from wardlake.model.sources import RetentionClass, SourceKind, SourceSpec, TableSpec
 from wardlake.pipelines.ports_in_hand import PortsInHand
 from wardlake.pipelines.retention import remove_strays
+from wardlake.pipelines.verification import verify_one_snapshot
 from wardlake.snapshot.manifest import find_manifest, list_manifests, parse_manifest, public_summary, read_manifest
 from wardlake.snapshot.retention import expire_snapshot, find_leftovers, remove_leftover
 
@@ -158,9 +161,8 @@ def test_vacuum_never_removes_what_a_kept_manifest_names(lab: Lab, manifest: Sna
     table = manifest.table("people")
     lab.tables.replace(table.path, lab.tables.spark.range(3))
     lab.tables.replace(table.path, lab.tables.spark.range(2))
-    ports = cast(PortsInHand, SimpleNamespace(tables=lab.tables, layout=lab.layout))
     before = set(lab.tables.list_folder(table.path))
-    remove_strays(ports, "clinic", manifest.run_id, table.name)
+    remove_strays(ports_of(lab), "clinic", manifest.run_id, table.name)
     assert before - set(lab.tables.list_folder(table.path))  # the version between
     lab.verify(manifest)
 
@@ -191,6 +193,31 @@ def test_a_study_is_archived_under_a_lock_and_reads_again_from_the_archive(lab: 
     assert sorted(row["id"] for row in again.collect()) == ["a", "b"]
     with pytest.raises(NotAllowed):
         lab.objects.delete("snapshots/clinic/run-1/manifest.json")
+
+
+def ports_of(lab: Lab) -> PortsInHand:
+    registry = SqliteRegistry(lab.folder / "registry.db")
+    return cast(
+        PortsInHand,
+        SimpleNamespace(tables=lab.tables, layout=lab.layout, keys=lab.keys, objects=lab.objects, registry=registry),
+    )
+
+
+def test_a_study_is_verified_from_the_archive_where_the_lake_has_it_no_more(lab: Lab) -> None:
+    """No configuration is asked: what is verified years later may be of a source that nobody declares any more."""
+    lab.write("people.csv", GOOD)
+    manifest = lab.take(lab.spec(**STUDY))
+    assert verify_one_snapshot(ports_of(lab), manifest.snapshot_id)["read_from"] == "lake"
+    shutil.rmtree(lab.layout.root)
+    found = verify_one_snapshot(ports_of(lab), manifest.snapshot_id)
+    assert (found["read_from"], found["source"], found["tables"]) == ("archive", "clinic", 1)
+    (data,) = [path for path in (lab.folder / "objects").rglob("body") if ".parquet" in str(path)]
+    data.chmod(0o644)
+    data.write_bytes(data.read_bytes()[::-1])
+    with pytest.raises(VerificationFailed, match="people"):
+        verify_one_snapshot(ports_of(lab), "run-1")
+    with pytest.raises(VerificationFailed, match="no such snapshot"):
+        verify_one_snapshot(ports_of(lab), "run-2")
 
 
 def test_a_study_is_not_erased_and_the_basis_is_said(lab: Lab) -> None:
