@@ -8,15 +8,11 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Step:
-    """One step of a plan.
-
-    `needs` names the steps whose outcome it reads. `exit_codes` are the codes it may end with besides 0 and 70.
-    """
+    """One step of a plan; `needs` names the steps whose outcome it reads."""
 
     name: str
     title: str
     needs: tuple[str, ...] = ()
-    exit_codes: tuple[int, ...] = ()
     pool: str = "default"
 
 

@@ -11,32 +11,27 @@ PLAN = Plan(
     name="dev-refresh",
     lock="dev-refresh",
     steps=(
-        Step(name="snapshot", title="Snapshot the source into raw tables", exit_codes=(2, 16, 17, 20)),
-        Step(name="classify", title="Classify every column", needs=("snapshot",), exit_codes=(10,)),
-        Step(
-            name="source-contracts", title="Hold the source to its contracts", needs=("snapshot", "classify"), exit_codes=(2, 20)
-        ),
+        Step(name="snapshot", title="Snapshot the source into raw tables"),
+        Step(name="classify", title="Classify every column", needs=("snapshot",)),
+        Step(name="source-contracts", title="Hold the source to its contracts", needs=("snapshot", "classify")),
         Step(
             name="deidentify",
             title="De-identify into staging",
             needs=("snapshot", "classify", "source-contracts"),
-            exit_codes=(17, 20),
         ),
-        Step(name="references", title="Prove the references", needs=("snapshot", "deidentify"), exit_codes=(12,)),
+        Step(name="references", title="Prove the references", needs=("snapshot", "deidentify")),
         Step(
             name="scan",
             title="Scan the output for residue",
             needs=("snapshot", "classify", "deidentify", "references"),
-            exit_codes=(11, 17),
         ),
-        Step(name="output-contracts", title="Hold the output to its contracts", needs=("deidentify",), exit_codes=(20,)),
+        Step(name="output-contracts", title="Hold the output to its contracts", needs=("deidentify",)),
         Step(
             name="seal",
             title="Hash and archive the dataset",
             needs=("deidentify", "scan", "references", "output-contracts"),
-            exit_codes=(17,),
         ),
-        Step(name="publish", title="Record, then publish", needs=("seal",), exit_codes=(16,)),
+        Step(name="publish", title="Record, then publish", needs=("seal",)),
         Step(name="report", title="Write the report", needs=("publish",)),
     ),
 )

@@ -145,13 +145,6 @@ def partial_copies(objects: Objects) -> list[Copy]:
     return sorted({Copy(key[1], key[2]) for key in keys if len(key) >= _MANIFEST_DEPTH} - set(archived_copies(objects)))
 
 
-def erase_archived_dataset(objects: Objects, dataset_id: str) -> int:
-    """Remove every object of every copy of a dataset; how many. A killed erasure can be repeated."""
-    return sum(erase_archived_copy(objects, copy) for copy in archived_copies(objects, dataset_id)) + _erase(
-        objects, f"{_DATASETS}{dataset_id}/"
-    )
-
-
 def erase_archived_copy(objects: Objects, copy: Copy) -> int:
     """Remove every object of one copy, the manifest last so that a killed erasure can be repeated; how many."""
     return _erase(objects, f"{copy.prefix}files/") + _erase(objects, copy.prefix)

@@ -63,7 +63,8 @@ def measure_references(tables: Mapping[str, DataFrame], source: SourceSpec) -> l
 
     Grain: one measure per declared reference, in the order of declaration. Each table is scanned once; keys are
     reduced to two 64-bit hashes and counted before the one shuffle, so that what moves is distinct keys, not rows.
-    Raises KeyError where a table or column is missing: check with `unprovable_references` first.
+    Raises KeyError where a table or column is missing: a snapshot has all of its source's, and the configuration is refused where
+    a decision leaves one end of a key alone.
     """
     references = list(source.references())
     if not references:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from wardlake.model.errors import BrokenReferences, Mistake
-from wardlake.model.sources import SourceSpec
-from wardlake.publish.references import ReferenceMeasure, reference_name
+from wardlake.model.errors import BrokenReferences
+from wardlake.publish.references import ReferenceMeasure
 
 # Everything a key's replacement must keep. Null keys, orphans and the three numbers of the join's cardinality are the
 # promise; the rest says where a difference comes from.
@@ -70,20 +69,3 @@ def require_references(source: Sequence[ReferenceMeasure], output: Sequence[Refe
             which=[str(one) for one in broken],
             next_step="Give both ends of each key the same token domain and rule in conf/classification/, then run again.",
         )
-
-
-def unprovable_references(source: SourceSpec, columns: Mapping[str, Collection[str]], *, file: str = "") -> list[Mistake]:
-    """The declared references whose columns are not in `columns` (table to its columns): blocked, dropped or never there.
-
-    Such a reference can be neither proven nor refuted on the output: a mistake of the configuration, to be reported
-    before anything is written.
-    """
-    mistakes = []
-    for table, reference in source.references():
-        ends = [*((table.name, c) for c in reference.columns), *((reference.table, c) for c in reference.to)]
-        absent = [f"{name}.{column}" for name, column in ends if column not in columns.get(name, ())]
-        if absent:
-            name = reference_name(table.name, reference.columns, reference.table, reference.to)
-            message = f"{name} cannot be proven on the output: {', '.join(absent)} is not in it"
-            mistakes.append(Mistake(file or f"conf/sources/{source.name}.yaml", 0, message))
-    return mistakes

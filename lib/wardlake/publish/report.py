@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
@@ -15,7 +15,6 @@ from typing import Any
 from wardlake.model.evidence import CanaryRecall, ColumnEvidence, Finding
 from wardlake.model.treatments import Classification
 from wardlake.ports.contracts import ContractResult
-from wardlake.publish.references import ReferenceMeasure
 
 
 class RunOutcome(StrEnum):
@@ -172,27 +171,6 @@ def decision_rows(classification: Classification) -> tuple[DecisionRow, ...]:
         )
         for table, decisions in sorted(classification.tables.items())
         for path, decision in decisions.items()
-    )
-
-
-def reference_rows(
-    source: Sequence[ReferenceMeasure], output: Sequence[ReferenceMeasure], broken: Sequence[str] = ()
-) -> tuple[ReferenceRow, ...]:
-    """Source beside output per foreign key; `broken` names those that do not hold. A key measured once only is left out."""
-    after = {measure.name: measure for measure in output}
-    return tuple(
-        ReferenceRow(
-            reference=m.name,
-            source_orphan_rate=m.orphan_rate,
-            output_orphan_rate=after[m.name].orphan_rate,
-            source_matched=m.matched_parents,
-            output_matched=after[m.name].matched_parents,
-            source_max=m.rows_per_parent_max,
-            output_max=after[m.name].rows_per_parent_max,
-            held=m.name not in broken,
-        )
-        for m in source
-        if m.name in after
     )
 
 

@@ -11,7 +11,6 @@ import json
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from pyspark.sql import DataFrame
 from pyspark.sql.types import StructType
 
 from wardlake.model.errors import WardlakeError
@@ -58,11 +57,6 @@ def dataset_id(
     rows = {name: [table.rows, table.row_count, columns[name]] for name, table in hashes.items()}
     message = json.dumps(["dataset", zone.value, source, rows], sort_keys=True, separators=(",", ":"))
     return f"ds-{hmac.new(secret, message.encode(), hashlib.sha256).hexdigest()[:32]}"
-
-
-def stage(tables: Tables, layout: LakeLayout, run_id: str, frames: Mapping[str, DataFrame]) -> dict[str, int]:
-    """Write every table of a run into staging, where no reader of a target zone can list; table to Delta version."""
-    return {name: tables.replace(layout.staged_table(run_id, name), rows) for name, rows in frames.items()}
 
 
 def publish_dataset(tables: Tables, layout: LakeLayout, publication: Publication, *, record: Callable[[], None]) -> Pointer:

@@ -20,8 +20,8 @@ from wardlake.publish.archive import (
     archive_dataset,
     archived_copies,
     erase_archived_copy,
-    erase_archived_dataset,
     expired_copies,
+    partial_copies,
     restore_dataset,
 )
 
@@ -88,9 +88,11 @@ def test_erasure_reaches_every_object_and_can_be_repeated(dataset: Path, objects
     archive(objects, dataset)
     archive(objects, dataset, SECOND)
     objects.delete("datasets/ds-1/run-2/manifest.json")  # as an erasure leaves it that was killed at its end
-    assert erase_archived_dataset(objects, "ds-1") == 7
+    copies = [*archived_copies(objects, "ds-1"), *partial_copies(objects)]
+    assert copies == [FIRST, SECOND]
+    assert sum(erase_archived_copy(objects, copy) for copy in copies) == 7
     assert list(objects.list("datasets/")) == []
-    erase_archived_dataset(objects, "ds-1")
+    assert sum(erase_archived_copy(objects, copy) for copy in copies) == 0
     with pytest.raises(VerificationFailed, match="no such dataset"):
         restore_dataset(objects, FIRST, tmp_path / "back")
 

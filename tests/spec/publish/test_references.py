@@ -10,7 +10,7 @@ from pyspark.sql import DataFrame, SparkSession
 from wardlake.model.errors import BrokenReferences
 from wardlake.model.sources import Reference, SourceKind, SourceSpec, TableSpec
 from wardlake.publish.references import ReferenceMeasure, measure_references
-from wardlake.publish.references_proof import compare_references, require_references, unprovable_references
+from wardlake.publish.references_proof import compare_references, require_references
 
 
 def source(*tables: TableSpec) -> SourceSpec:
@@ -156,9 +156,3 @@ def test_a_reference_measured_on_one_side_only_is_broken(spark: SparkSession) ->
     other = dataclasses.replace(measure, columns=("DOCTOR",))
     assert [b.reference for b in compare_references([measure], [])] == [measure.name]
     assert {b.reference for b in compare_references([measure], [other])} == {measure.name, other.name}
-
-
-def test_a_reference_whose_column_is_not_in_the_output_is_a_mistake_of_the_configuration() -> None:
-    (mistake,) = unprovable_references(CLINIC, {"patients": {"Id"}, "visits": {"DATE"}})
-    assert "visits.PATIENT -> patients.Id cannot be proven on the output: visits.PATIENT is not in it" in str(mistake)
-    assert unprovable_references(CLINIC, {"patients": {"Id"}, "visits": {"PATIENT"}}) == []

@@ -6,14 +6,12 @@ import dataclasses
 import json
 import re
 from html.parser import HTMLParser
-from typing import Any
 
 import pytest
 
 from wardlake.model.evidence import CanaryRecall, ColumnEvidence, Finding
 from wardlake.model.treatments import Classification, Decision, IdentifierKind, Profile, Token, TokenMode, Verdict
 from wardlake.ports.contracts import ContractResult, ExpectationResult
-from wardlake.publish.references import ReferenceMeasure
 from wardlake.publish.report import (
     Attention,
     DecisionRow,
@@ -26,7 +24,6 @@ from wardlake.publish.report import (
     TableRow,
     Told,
     decision_rows,
-    reference_rows,
     render_report_json,
 )
 from wardlake.publish.report_page import render_report
@@ -284,18 +281,6 @@ def test_decisions_are_told_with_rule_and_kind_but_not_with_the_rules_parameters
         ("patients", "Id", "sensitive", "token", "mrn"),
         ("patients", "NOTE", "blocked", "", ""),
     ]
-
-
-def test_references_stand_beside_each_other() -> None:
-    (row,) = reference_rows([measure(orphan_rows=0)], [measure(orphan_rows=5)], broken=["visits.P -> patients.Id"])
-    assert (row.source_orphan_rate, row.output_orphan_rate, row.held) == (0.0, 0.5, False)
-
-
-def measure(**counts: int) -> ReferenceMeasure:
-    names = [f.name for f in dataclasses.fields(ReferenceMeasure)]
-    zeros: dict[str, Any] = {name: 0 for name in names if name not in {"table", "columns", "parent", "to"}}
-    given = {**zeros, "child_rows": 10, **counts}
-    return ReferenceMeasure(table="visits", columns=("P",), parent="patients", to=("Id",), **given)
 
 
 def test_marks_lie_inside_the_plot_whatever_the_recall() -> None:

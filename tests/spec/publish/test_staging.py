@@ -23,7 +23,7 @@ from wardlake.model.snapshots import TableHashes
 from wardlake.model.zones import LakeLayout, Zone
 from wardlake.ports.tables import Tables
 from wardlake.publish.pointer import open_dataset, read_pointer
-from wardlake.publish.staging import dataset_id, publish_dataset, quarantine_dataset, recover, stage
+from wardlake.publish.staging import dataset_id, publish_dataset, quarantine_dataset, recover
 
 SCRIPT = Path(__file__).with_name("staging_script.py")
 FOLDERS = cast(Tables, FolderTables())
@@ -266,7 +266,8 @@ def test_other_columns_over_the_same_row_sum_are_another_dataset(other: dict[str
 def test_real_delta_tables_are_staged_published_and_read(spark: SparkSession, tmp_path: Path) -> None:
     tables, layout = DeltaTables(spark), LakeLayout(str(tmp_path))
     frames = {"patients": spark.range(3), "visits": spark.range(5)}
-    assert stage(tables, layout, "dev-1", frames) == {"patients": 0, "visits": 0}
+    staged = {name: tables.replace(layout.staged_table("dev-1", name), rows) for name, rows in frames.items()}
+    assert staged == {"patients": 0, "visits": 0}
     publish_dataset(tables, layout, publication(1), record=lambda: None)
     opened = open_dataset(tables, layout, Zone.DEV, "clinic")
     assert {name: tables.read(path).count() for name, path in opened.items()} == {"patients": 3, "visits": 5}
