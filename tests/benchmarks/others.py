@@ -2,11 +2,12 @@
 
     python -m tests.benchmarks.others --from FOLDER [--rows 200000] [--presidio-rows 2000]
 
-FOLDER holds an export as Parquet, e.g. one that `tests.benchmarks.amplify` made. The pandas side works on whole columns, once with
-a digest for each value, as such functions are usually written, and once with a digest for each different value of a batch. It reads
-and writes the same Delta tables. Wardlake looks tokens up as a refresh does; measuring the references, which a refresh does for
-their proof, is told apart. CPU of the whole process tree, the least of two warm turns each. Presidio analyses and changes patients row by row as its
-documentation shows, without a language model; Wardlake's side of that ratio scans every cell and applies every rule.
+FOLDER holds an export as Parquet, e.g. one that `tests.benchmarks.amplify` made. The pandas side works on whole columns, once
+with a digest for each value, as such functions are usually written, and once with a digest for each different value of a batch.
+It reads and writes the same Delta tables. Wardlake looks tokens up as a refresh does; measuring the references, which a refresh
+does for their proof, is told apart. CPU of the whole process tree, the least of two warm turns each. Presidio analyses and
+changes patients row by row as its documentation shows, without a language model; Wardlake's side of that ratio scans every cell
+and applies every rule.
 """
 
 from __future__ import annotations
@@ -175,7 +176,7 @@ class Sides:
 
 
 class PandasRules:
-    """The rules of these tables on a pandas frame; `once`: a digest for each different value of the frame, else for each value."""
+    """The rules of these tables on a pandas frame; `once`: a digest for each different value, else for each value."""
 
     def __init__(
         self, decisions: Mapping[str, Decision], patient: str, lists: SurrogateLists, allowed: frozenset[str], *, once: bool
