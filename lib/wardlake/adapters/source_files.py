@@ -40,7 +40,9 @@ def table_files(location: str, endings: Sequence[str], tables: Tables) -> dict[s
         if child.startswith((".", "_")):
             continue
         table, inside = _stem(child, endings), tables.list_folder(f"{location}/{child}")
-        files = [name for name in inside if not name.startswith((".", "_")) and _stem(name, endings) is not None]
+        shown = [name for name in inside if not name.startswith((".", "_"))]
+        files = [name for name in shown if _stem(name, endings) is not None]
+        _refuse_folders_within(child, [name for name in shown if name not in files], bool(files), f"{location}/{child}", tables)
         if files:  # a folder may end as a file does: engines write `patients.parquet/part-0.parquet`
             found.setdefault(table or child, []).extend(SourceFile(f"{child}/{n}", f"{location}/{child}/{n}") for n in files)
         elif table is not None and not inside:
@@ -85,6 +87,16 @@ def open_text(file: SourceFile, tables: Tables) -> Iterator[TextIO]:
     with _on_disk(file, tables) as path, path.open("rb") as stream:
         raw = gzip.GzipFile(fileobj=stream) if file.name.endswith(".gz") else stream
         yield io.TextIOWrapper(raw, encoding="utf-8-sig", errors="replace", newline="")
+
+
+def _refuse_folders_within(table: str, names: Sequence[str], has_files: bool, path: str, tables: Tables) -> None:
+    """Raise `ContractBroken` where part of a table lies in folders of its own, which are not read: it would be lost unseen."""
+    if any((has_files or "=" in name) and tables.list_folder(f"{path}/{name}") for name in names):
+        raise ContractBroken(
+            "A table's folder has folders within it: only the files directly in a table's folder are read.",
+            which=[table],
+            next_step="Export the table without partition folders, or read it as kind `delta`.",
+        )
 
 
 @contextmanager

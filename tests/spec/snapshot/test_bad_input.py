@@ -97,6 +97,17 @@ def test_a_folder_that_ends_as_a_file_is_a_table(lab: Lab, kind: SourceKind) -> 
     assert all(name.startswith(f"file people.{kind.value}/part-") for name in manifest.position)
 
 
+@pytest.mark.parametrize("beside", [True, False])
+def test_a_table_in_partition_folders_is_refused(lab: Lab, beside: bool) -> None:
+    """The part of it that is not directly in its folder would be lost unseen."""
+    lab.tables.spark.sql("SELECT 'a' AS id, 1 AS n").write.partitionBy("n").parquet(str(lab.source / "people"))
+    if beside:
+        lab.tables.spark.sql("SELECT 'b' AS id").write.mode("append").parquet(str(lab.source / "people"))
+    with pytest.raises(ContractBroken, match="folders within it") as caught:
+        lab.take(lab.spec(replace(PEOPLE, types={}), kind=SourceKind.PARQUET))
+    assert caught.value.which == ("people",)
+
+
 @pytest.mark.parametrize("change", ["replaced", "removed"])
 def test_a_file_that_changes_while_it_is_read_is_refused(lab: Lab, change: str) -> None:
     """Else the manifest would say the hash of another file than the one that was read."""
