@@ -61,11 +61,19 @@ class Walk:
             if isinstance(data_type.elementType, StructType | ArrayType | MapType):
                 return self._whole(data_type, node.decision, path)
             below = node
+        return self._elements(value, data_type, below, f"{path}[]")
+
+    def _elements(self, value: Column, data_type: ArrayType, node: Node | None, path: str) -> Column | None:
+        """An array's elements; those of arrays within it stand at the same path (`ColumnPath`)."""
         gone = False
 
         def element(each: Column) -> Column:
             nonlocal gone
-            inner = self.transform(each, data_type.elementType, below, f"{path}[]", elements=True)
+            within = data_type.elementType
+            if isinstance(within, ArrayType):
+                inner = self._elements(each, within, node, path)
+            else:
+                inner = self.transform(each, within, node, path, elements=True)
             gone = inner is None
             return F.lit(None) if inner is None else inner
 

@@ -20,6 +20,8 @@ from pyspark.sql.pandas.functions import pandas_udf
 from pyspark.sql.types import DataType, StringType
 
 from wardlake.deidentify.column_types import is_text, unsuitable
+from wardlake.deidentify.folded_text import fold_text
+from wardlake.deidentify.own_identifiers import remove_own_identifiers
 from wardlake.detect.checks import CHECKS
 from wardlake.detect.names import NameWords
 from wardlake.detect.patterns import Pattern
@@ -46,9 +48,9 @@ def clean_text(
 ) -> Column:
     """A text without its patient's identifiers, without what looks like an identifier, without known names.
 
-    Input: text; `own`, the array of `pattern` and `replacement` of the row's patient (`list_own_identifiers`).
-    Output: text with tokens or tags such as `[person_name]` in their places; null stays null. Text of a row without a
-    patient, whose own identifiers nobody knows, becomes null.
+    Input: text; `own`, what is looked for of the row's patient (`gather_own_identifiers`).
+    Output: text, folded (`fold_text`), with tokens or tags such as `[person_name]` in their places; null stays null. Text of a
+    row without a patient, whose own identifiers nobody knows, becomes null.
     """
     if not is_text(data_type):
         raise unsuitable("free_text", data_type)
@@ -59,8 +61,7 @@ def clean_text(
         )
     if elements:
         raise ConfigurationError(what="Rule free_text does not work within an array or map.", next_step="Block the field.")
-    without_own = F.aggregate(own, value, lambda text, each: F.regexp_replace(text, each["pattern"], each["replacement"]))
-    return _search(vocabulary)(F.when(own.isNotNull(), without_own))
+    return _search(vocabulary)(F.when(own.isNotNull(), remove_own_identifiers(fold_text(value), own)))
 
 
 def count_removed(text: Column, kind: IdentifierKind) -> Column:

@@ -39,7 +39,7 @@ def deidentify_table(
     likewise.
     Guarantee: nothing passes without a decision. Raises `UnclassifiedColumns` naming every column and nested field that has
     none; JSON paths without one are removed from their documents. In random mode the mapping must hold every identifier
-    (`wardlake.deidentify.identifiers`). Released free text needs `own_identifiers` (`list_own_identifiers`, one row per patient).
+    (`wardlake.deidentify.identifiers`). Released free text needs `own_identifiers` (`gather_own_identifiers`).
     `parents` holds, by column, the few identifiers that its values are among (`token_columns`): it changes the cost, never the
     result.
     """

@@ -13,6 +13,8 @@ _PATH = re.compile(r"^[^.\[\]$]+(\[\])?(\.[^.\[\]$]+(\[\])?)*(\$(\.[^.\[\]$]+(\[
 class ColumnPath:
     """A column, nested field or JSON path of one table.
 
+    An array of arrays is written once, `rows[]`, as its elements are one list.
+
     Written `patients.address.city` (struct field), `patients.names[].family` (array of structs), `events.payload$.mrn`
     and `events.payload$.contacts[].phone` (inside a JSON text column). A map's keys and values are `column.{key}` and
     `column.{value}`.

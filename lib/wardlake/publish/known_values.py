@@ -11,9 +11,18 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyspark.sql.functions as F
 from pyspark.sql import Column, DataFrame, SparkSession
-from pyspark.sql.types import ArrayType, BinaryType, ByteType, LongType, ShortType, StringType, StructField, StructType
+from pyspark.sql.types import (
+    BinaryType,
+    ByteType,
+    LongType,
+    ShortType,
+    StringType,
+    StructField,
+    StructType,
+)
 
 from wardlake.model.identifiers import ColumnPath
+from wardlake.model.quoting import quote_name
 from wardlake.model.sources import SourceSpec
 from wardlake.model.treatments import Classification, Decision, IdentifierKind, Verdict
 from wardlake.publish.known_values_forms import Role, add_forms, hash_forms, hash_grouped
@@ -21,6 +30,7 @@ from wardlake.publish.known_values_hash import Hashes, hash_key
 from wardlake.publish.known_values_policy import KnownValuePolicy, known_kind
 from wardlake.publish.linkage_columns import PersonColumns, find_person_columns, is_name_part
 from wardlake.publish.linkage_forms import list_links, list_row_names
+from wardlake.publish.path_texts import select_path
 from wardlake.tokens.one_row import one_row
 
 SCHEMA = StructType(
@@ -137,32 +147,6 @@ def _most_words(kind: IdentifierKind, policy: KnownValuePolicy) -> int:
     return 1 if kind is IdentifierKind.UNIQUE_CODE else policy.max_words
 
 
-def select_path(rows: DataFrame, path: str) -> Column:
-    """The texts at a column path: one a row, or an array of texts where the path runs through arrays, maps or JSON lists."""
-    where = ColumnPath("table", path)
-    if where.is_json:
-        inside = path.split("$", 1)[1].replace("[]", "[*]")
-        found = F.get_json_object(_nested(where.json_column), f"${inside}")
-        return F.coalesce(F.from_json(found, ArrayType(StringType())), F.array(found)) if "[*]" in inside else found
-    column = _nested(path)
-    nested = isinstance(rows.select(column).schema[0].dataType, ArrayType)
-    return column.cast("array<string>" if nested else "string")
-
-
-def _nested(path: str) -> Column:
-    head, *fields = path.split(".")
-    column = F.col(f"`{head.removesuffix('[]')}`")
-    for name in fields:
-        match name.removesuffix("[]"):
-            case "{key}":
-                column = F.map_keys(column)
-            case "{value}":
-                column = F.map_values(column)
-            case field:
-                column = column.getField(field)
-    return column
-
-
 def share_key(rows: DataFrame, key: bytes) -> DataFrame:
     """The rows with the subkey beside them as a value of a broadcast relation, so that no plan or log holds it."""
     return rows.crossJoin(F.broadcast(key_relation(rows.sparkSession, key)))
@@ -175,7 +159,7 @@ def key_relation(session: SparkSession, key: bytes) -> DataFrame:
 
 def person_texts(person: PersonColumns) -> list[Column]:
     """The person columns as text, birth dates as ISO dates where they can be read as dates."""
-    quoted = {column: f"`{column}`" for column in person.all}
+    quoted = {column: quote_name(column) for column in person.all}
     return [
         F.expr(f"string(coalesce(string(try_cast({name} AS DATE)), string({name})))").alias(f"p_{column}")
         if column in person.birth

@@ -121,7 +121,7 @@ def _encrypt_batch() -> Callable[[Column, Column], Column]:
         key = bytes(byte ^ 0x36 for byte in pads.iloc[0][:32]).hex()
         distinct = values.dropna().unique()
         tokens = {value: keep_format(value, key) if value else value for value in distinct}
-        return values.map(tokens)
+        return pd.Series([tokens.get(value) for value in values], dtype="object")  # a map of nulls alone has no texts' type
 
     encrypting: Callable[[Column, Column], Column] = pandas_udf(encrypt, StringType())  # type: ignore[call-overload]
     return encrypting

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from datetime import date
 from typing import Any
@@ -14,12 +15,23 @@ from tests.detection_rules import words
 from tests.spec.deidentify.conftest import BLOCKED, SAFE, sensitive
 
 from wardlake.deidentify.free_text import TextVocabulary, count_removed, remove_from_text
-from wardlake.deidentify.own_identifiers import list_own_identifiers
+from wardlake.deidentify.own_identifiers import gather_own_identifiers, list_own_identifiers
 from wardlake.deidentify.tables import deidentify_table
 from wardlake.detect.patterns import Pattern
 from wardlake.model.errors import ConfigurationError
 from wardlake.model.sources import TableSpec
-from wardlake.model.treatments import Decision, FreeText, IdentifierKind, Surrogate, SurrogateKind, Token, TokenMode, Verdict
+from wardlake.model.treatments import (
+    DateShift,
+    Decision,
+    FormatToken,
+    FreeText,
+    IdentifierKind,
+    Surrogate,
+    SurrogateKind,
+    Token,
+    TokenMode,
+    Verdict,
+)
 from wardlake.tokens.plain import token_of
 from wardlake.tokens.source import TokenSource
 
@@ -47,6 +59,24 @@ PEOPLE = {
     "born": held("date"),
     "note": SAFE,
 }
+SEEN = {
+    "id": PEOPLE["id"],
+    "visit": sensitive(Token(domain="city")),  # says by its rule what it holds
+    "ssn": sensitive(FormatToken(domain="charge"), IdentifierKind.SSN),
+    "contact": sensitive(Surrogate(kind=SurrogateKind.FULL_NAME, domain="patient")),
+    "seen": sensitive(DateShift(), IdentifierKind.DATE),
+    "friends[]": held("person_name"),
+}
+VISITS = [
+    ("MRN-4711", "V-900017", "111-22-3344", "Zo\u00eb O'Kee\u0301", date(2024, 3, 9), ["Bo \u00c5kerblom", None]),
+    ("MRN-4711", "V-42", None, None, None, None),
+    ("MRN-8888", "V-900018", None, "Wim Zonderland", None, []),
+    (None, "V-900019", None, None, None, None),
+]
+
+
+def table(name: str) -> TableSpec:
+    return TableSpec(name=name, patient="id")
 
 
 @pytest.fixture(scope="module")
@@ -57,13 +87,21 @@ def cleaned(spark: SparkSession, ring: Any, references: Any) -> Any:
         "id string, last string, ssn string, phone string, street string, born date, note string",
     )
     source = TokenSource(mode=TokenMode.KEYED, ring=ring)
-    own = list_own_identifiers(people, table=TableSpec(name="people", patient="id"), decisions=PEOPLE, tokens=source)
+    visits = spark.createDataFrame(
+        VISITS, "id string, visit string, ssn string, contact string, seen date, friends array<string>"
+    )
+    own = gather_own_identifiers(
+        [
+            list_own_identifiers(people, table=table("people"), decisions=PEOPLE, tokens=source, dates=True),
+            list_own_identifiers(visits, table=table("visits"), decisions=SEEN, tokens=source, dates=False),
+        ]
+    )
 
     def clean(*texts: str, patient: str | None = "MRN-4711") -> list[Any]:
         notes = spark.createDataFrame([(n, patient, text) for n, text in enumerate(texts)], "n int, id string, note string")
         out = deidentify_table(
             notes,
-            table=TableSpec(name="notes", patient="id"),
+            table=table("notes"),
             decisions={"n": SAFE, "id": PEOPLE["id"], "note": RELEASE},
             tokens=source,
             references=replace(references, text_vocabulary=VOCABULARY),
@@ -95,6 +133,34 @@ def test_the_patients_own_identifiers_go_in_whatever_way_they_are_written(cleane
     ]
     assert got[4].startswith("Lives at [street_address]")
     assert "112 Elm St" in got[4]
+
+
+def test_what_every_table_knows_of_the_patient_goes(cleaned: Any, ring: Any) -> None:
+    visit = token_of(ring, "V-900017", StringType(), domain="city")
+    got = cleaned(
+        "Visit V-900017, not V-42 and not V-900018.",
+        "SSN 111-22-3344 or 111 22 3344.",
+        "Came with Wim Zonderland and bo \u00e5kerblom on 9.3.2024.",
+    )
+    assert got[0] == f"Visit {visit}, not V-42 and not V-900018."
+    ssn, again = re.findall(r"\d{3}-\d{2}-\d{4}|\[ssn\]", got[1])
+    assert ssn == again and "3344" not in got[1]
+    assert got[2] == "Came with Wim Zonderland and [person_name] on 9.3.2024."
+
+
+@pytest.mark.parametrize(
+    "written",
+    ["D'Arcy-Li", "D\u2019Arcy-Li", "D\u02bcARCY\u2011LI", "d\u00b4arcy-li", "\uff24'Arcy-Li", "D'Ar\u00adcy-Li"],
+)
+def test_a_name_is_found_in_other_apostrophes_dashes_and_letters(cleaned: Any, written: str) -> None:
+    assert cleaned(f"Mrs {written} came") == ["Mrs [person_name] came"]
+
+
+@pytest.mark.parametrize(
+    "written", ["Zo\u00eb O'Ke\u00e9", "Zoe\u0308 O\u2019Kee\u0301", "Zo\u00eb\u00a0O'Kee\u0301", "zo\u00eb  o'ke\u00e9"]
+)
+def test_accents_and_spaces_are_found_however_they_are_stored(cleaned: Any, written: str) -> None:
+    assert cleaned(f"With {written} today") == ["With [person_name] today"]
 
 
 def test_patterns_and_names_of_others_go_too(cleaned: Any) -> None:

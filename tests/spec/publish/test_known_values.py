@@ -23,6 +23,7 @@ from wardlake.publish.known_values_index import KnownValues, build_known_values,
 from wardlake.publish.known_values_matcher import known_matchers
 from wardlake.publish.known_values_policy import known_kind
 from wardlake.publish.linkage_columns import find_person_columns
+from wardlake.publish.path_texts import select_path
 from wardlake.publish.recall import add_planted, lower_bound
 
 POLICY = residue_policy()
@@ -176,6 +177,30 @@ def test_nested_fields_arrays_maps_and_json_are_collected(spark: SparkSession) -
     texts = ["ABX7712903", "ann@dusk.example", "bo@dawn.example", "key-5550123a", "VAL 5550123B", "JSN-8841200", "one7711223"]
     hits = known_matchers(known)[0].match(pa.array(texts))
     assert hits[Kind.ACCOUNT].to_pylist() == [True] * len(texts)
+
+
+def test_arrays_within_arrays_are_one_list(spark: SparkSession) -> None:
+    rows = spark.sql(
+        """SELECT array(named_struct('telecom', array(named_struct('value', 'A1'), named_struct('value', 'A2'))),
+                        named_struct('telecom', null)) AS contact,
+                  array(array('g1', 'g2'), null, array(null, 'g3')) AS given,
+                  array(named_struct('tags', map('k1', array('v1', 'v2')))) AS marks,
+                  '{"c": [{"t": [{"v": "J1"}, {"v": "J2"}]}, {"t": [{"v": "J3"}]}]}' AS many,
+                  '{"c": [{"t": [{"v": "K1"}]}]}' AS one,
+                  array('{"a": ["Q1", "Q2"]}', '{"a": ["Q3"]}') AS documents,
+                  'w' AS `back``tick`"""
+    )
+    paths = {
+        "contact[].telecom[].value": ["A1", "A2"],
+        "given[]": ["g1", "g2", None, "g3"],
+        "marks[].tags.{key}": ["k1"],
+        "marks[].tags.{value}[]": ["v1", "v2"],
+        "many$.c[].t[].v": ["J1", "J2", "J3"],
+        "one$.c[].t[].v": ["K1"],
+        "documents[]$.a[]": ["Q1", "Q2", "Q3"],
+        "back`tick": "w",
+    }
+    assert list(rows.select(*[select_path(rows, path) for path in paths]).first()) == list(paths.values())
 
 
 def test_prefixes_and_suffixes_name_nobody() -> None:

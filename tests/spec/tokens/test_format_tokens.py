@@ -99,6 +99,11 @@ def test_spark_and_python_give_the_same_format_token(spark: SparkSession, ring: 
         assert row.token == expected
 
 
+def test_rows_without_a_value_have_no_token(spark: SparkSession, ring: KeyRing) -> None:
+    empty = attach_keys(spark.createDataFrame([(None,), (None,)], "v string").coalesce(1), ring, ["patient"])
+    assert [row[0] for row in empty.select(format_token_column(F.col("v"), domain="patient")).collect()] == [None, None]
+
+
 def test_a_job_over_a_narrow_format_fails_without_showing_the_value(spark: SparkSession, ring: KeyRing) -> None:
     df = attach_keys(spark.createDataFrame([("77-77",)], "id string"), ring, ["patient"])
     with pytest.raises(Exception, match="at least a million values") as caught:

@@ -12,7 +12,7 @@ from wardlake.audit.content_hash import allow_nulls, hash_row, sum_hashes
 from wardlake.deidentify.foreign_keys import table_levels
 from wardlake.deidentify.free_text import TextVocabulary
 from wardlake.deidentify.losses import count_filled, losing_columns, lost_values
-from wardlake.deidentify.own_identifiers import list_own_identifiers
+from wardlake.deidentify.own_identifiers import gather_own_identifiers, list_own_identifiers
 from wardlake.deidentify.reference_data import ReferenceData
 from wardlake.deidentify.sampling import sample_tables
 from wardlake.deidentify.tables import deidentify_table
@@ -101,12 +101,21 @@ def reference_data(job: RefreshJob) -> ReferenceData:
 
 
 def own_identifiers(job: RefreshJob, frames: Mapping[str, DataFrame], tokens: TokenSource) -> DataFrame | None:
-    """Each patient's own identifiers, where some text is released and needs cleaning of them."""
-    people = job.source.patients
-    if not people or not releases_text(job.classification):
+    """Each patient's own identifiers from every table about patients, where some text is released and needs cleaning of them."""
+    if not releases_text(job.classification):
         return None
-    decisions = job.classification.tables.get(people, {})
-    return list_own_identifiers(frames[people], table=job.source.tables[people], decisions=decisions, tokens=tokens)
+    about_patients = [table for table in job.source.tables.values() if table.patient and table.name in frames]
+    known = [
+        list_own_identifiers(
+            frames[table.name],
+            table=table,
+            decisions=job.classification.tables.get(table.name, {}),
+            tokens=tokens,
+            dates=table.name == job.source.patients,  # a patient has thousands of others, and any date is found as a date
+        )
+        for table in about_patients
+    ]
+    return gather_own_identifiers(known) if known else None
 
 
 def stage_table(
