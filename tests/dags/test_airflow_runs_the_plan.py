@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from tests.servers.airflow import AirflowServer
 
+from wardlake.audit.scan import run_name_problem
 from wardlake.pipelines.dev_refresh import PLAN
 
 DAG = PLAN.name
@@ -24,9 +25,11 @@ def downstream(failed: str) -> set[str]:
     return reached - {failed}
 
 
-def run(server: AirflowServer, folder: Path, source: str, codes: Mapping[str, Sequence[int]]) -> tuple[str, str]:
+def run(
+    server: AirflowServer, folder: Path, source: str, codes: Mapping[str, Sequence[int]], *, named: str = ""
+) -> tuple[str, str]:
     (folder / f"{source}.json").write_text(json.dumps(codes))
-    dag_run = server.trigger(DAG, source=source)
+    dag_run = server.trigger(DAG, named=named, source=source)
     return dag_run, server.wait_for(DAG, dag_run, seconds=240)
 
 
@@ -43,10 +46,12 @@ def test_every_step_runs_once_after_those_it_needs(airflow_server: AirflowServer
     assert set(airflow_server.task_states(DAG, dag_run).values()) == {"success"}
 
 
-def test_every_step_of_a_dag_run_is_called_with_one_run_id(airflow_server: AirflowServer, step_program: Path) -> None:
-    run(airflow_server, step_program, "named", {})
-    ids = {call[call.index("--run-id") + 1] for call in calls(step_program, "named")}
-    assert len(ids) == 1
+def test_every_step_of_a_dag_run_is_called_with_one_run_id_that_the_audit_takes(
+    airflow_server: AirflowServer, step_program: Path
+) -> None:
+    run(airflow_server, step_program, "named", {}, named="backfill_2026-01-31")
+    (run_id,) = {call[call.index("--run-id") + 1] for call in calls(step_program, "named")}
+    assert not run_name_problem(run_id)
 
 
 @pytest.mark.parametrize(("step", "code"), [("classify", 10), ("scan", 11)])
