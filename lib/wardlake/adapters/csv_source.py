@@ -16,6 +16,7 @@ from pyspark.sql.types import StringType, StructField, StructType
 
 from wardlake.adapters.source_files import SourceFile, hash_files, open_text, stamp_files, table_files
 from wardlake.model.errors import ContractBroken
+from wardlake.model.quoting import quote_name
 from wardlake.model.sources import SourceSpec, TableSpec
 from wardlake.ports.sources import RawTable
 from wardlake.ports.tables import Tables
@@ -81,7 +82,7 @@ class CsvSource:
         for file in files:
             one = {**self._files, (table.file or table.name): [file]}
             rows = CsvSource._with(self, one).read(table).rows.withColumn("record", F.monotonically_increasing_id() + 1)
-            broken = F.when(F.col(f"`{_BROKEN}`").isNotNull(), F.col("record"))
+            broken = F.when(F.col(quote_name(_BROKEN)).isNotNull(), F.col("record"))
             # The parser refuses a query of the damaged record alone: another column goes with it.
             first = rows.agg(
                 F.min(broken).alias("record"), F.count(F.col("`" + rows.columns[0].replace("`", "``") + "`"))
@@ -108,7 +109,7 @@ def _faults(names: list[str]) -> dict[str, Column]:
     cells = [F.col("`" + name.replace("`", "``") + "`") for name in names]
     opened = [F.startswith(cell, F.lit('"')) for cell in cells]
     return {
-        "columns": F.col(f"`{_BROKEN}`").isNotNull(),
+        "columns": F.col(quote_name(_BROKEN)).isNotNull(),
         "encoding": _some([F.contains(cell, F.lit("\ufffd")) for cell in cells]),
         "quotes": _some([*opened, F.contains(cells[-1], F.lit("\n"))]),
     }

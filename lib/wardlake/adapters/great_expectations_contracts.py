@@ -14,6 +14,7 @@ from pyspark.sql import DataFrame
 
 from wardlake.adapters.great_expectations_pages import write_index, write_page
 from wardlake.model.errors import ContractBroken
+from wardlake.model.quoting import quote_name
 from wardlake.ports.contracts import ContractResult, ExpectationResult, Suite, TableContract
 
 # Every other format prints offending values.
@@ -157,7 +158,7 @@ def _check_key(library: _Library, name: str, contract: TableContract, df: DataFr
     """No key occurs twice: counted over 64-bit hashes, and over the keys themselves where two hashes were the same."""
     if not contract.key or not sound.issuperset(contract.key):
         return []
-    keys = [F.col(f"`{column}`") for column in contract.key]
+    keys = [F.col(quote_name(column)) for column in contract.key]
     present = df.select(*keys).dropna()
     none_twice = [library.expectations.ExpectTableRowCountToEqual(value=0)]
     by_hash = library.validate(name, _twice(present, [F.xxhash64(*keys)]), none_twice)

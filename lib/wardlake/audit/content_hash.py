@@ -24,6 +24,8 @@ from pyspark.sql.types import (
     VariantType,
 )
 
+from wardlake.model.quoting import quote_name
+
 BITMAP_BITS = 63  # bits of a bigint that a bitmap of nulls uses
 _LOW = 0xFFFFFFFF
 
@@ -50,7 +52,7 @@ def hash_row(schema: StructType) -> Column:
 
     Raises `TypeError` for a column type without a hash.
     """
-    columns = [F.col(_quoted(field.name)) for field in schema.fields]
+    columns = [F.col(quote_name(field.name)) for field in schema.fields]
     return F.xxhash64(*_parts(columns, schema.fields))
 
 
@@ -113,7 +115,3 @@ def _hash_map(column: Column, kind: MapType) -> Column:
         return F.xxhash64(_element(pair["key"], kind.keyType), _element(pair["value"], kind.valueType))
 
     return F.xxhash64(F.size(column), F.array_sort(F.transform(F.map_entries(column), entry)))
-
-
-def _quoted(name: str) -> str:
-    return "`" + name.replace("`", "``") + "`"

@@ -10,6 +10,7 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 from pyspark.sql.types import DecimalType, IntegerType, LongType, StringType
 
+from wardlake.model.quoting import quote_name
 from wardlake.model.sources import Reference, SourceSpec
 
 _OF_KEYS = StringType | IntegerType | LongType | DecimalType
@@ -100,5 +101,5 @@ def _speaks_of(column: str, parent: str) -> bool:
 
 
 def _hash(name: str) -> Column:
-    text = F.col(f"`{name}`").cast("string")
+    text = F.col(quote_name(name)).cast("string")
     return F.when(text != "", F.xxhash64(text))

@@ -18,6 +18,7 @@ from wardlake.deidentify.reference_data import ReferenceData
 from wardlake.deidentify.row_context import RowContext
 from wardlake.deidentify.tables import transform_columns
 from wardlake.deidentify.token_columns import IdentifierRecorder
+from wardlake.model.quoting import quote_name
 from wardlake.model.sources import TableSpec
 from wardlake.model.treatments import Decision, FormatToken, Token, TokenMode
 from wardlake.tokens.mapping import Identifiers
@@ -100,7 +101,7 @@ def _parts(part: Part) -> Iterator[Part]:
         node = part.tree.at(each.name)
         if node is None:
             continue
-        for array, below in _arrays(F.col(f"`{each.name}`"), each.dataType, node):
+        for array, below in _arrays(F.col(quote_name(each.name)), each.dataType, node):
             elements = part.rows.select(F.explode(array).alias(_ELEMENT))
             yield from _parts(Part(elements, Node(below={_ELEMENT: below}), part.column or each.name))
 
@@ -114,7 +115,7 @@ def _arrays(value: Column, data_type: DataType, node: Node) -> Iterator[tuple[Co
                     yield from _arrays(value[each.name], each.dataType, inner)
         case ArrayType():
             if (below := node.at(ELEMENTS) or (node if node.decision is not None else None)) is not None:
-                yield value, below
+                yield _one_list(value, data_type), below
         case MapType():
             sides = ((F.map_keys(value), MAP_KEY), (F.map_values(value), MAP_VALUE))
             yield from ((side, below) for side, step in sides if (below := node.at(step)) is not None)
@@ -123,6 +124,13 @@ def _arrays(value: Column, data_type: DataType, node: Node) -> Iterator[tuple[Co
                 yield _as_documents(array), Node(below={DOCUMENT: Node(below={_INNER: below})})
         case _:
             return
+
+
+def _one_list(value: Column, data_type: ArrayType) -> Column:
+    """An array whose elements are no arrays: those within it stand at the same path (`ColumnPath`)."""
+    while isinstance(data_type.elementType, ArrayType):
+        value, data_type = F.flatten(F.filter(value, lambda each: each.isNotNull())), data_type.elementType
+    return value
 
 
 def _as_documents(array: Column) -> Column:

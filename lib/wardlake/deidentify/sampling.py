@@ -10,6 +10,7 @@ from pyspark.sql import functions as F
 
 from wardlake.deidentify.foreign_keys import order_tables
 from wardlake.model.errors import ConfigurationError
+from wardlake.model.quoting import quote_name
 from wardlake.model.sources import Reference, SourceSpec, TableSpec
 from wardlake.tokens.keyed import attach_keys, detach_keys, digest_column
 from wardlake.tokens.keyring import KeyRing, KeyUse
@@ -48,7 +49,7 @@ def sample_tables(
 
 def mark_patients(df: DataFrame, patient: str, fraction: float, ring: KeyRing, *, domain: str) -> DataFrame:
     """`df` with a hidden column: whether the row's patient is in the sample. A row without a patient is not."""
-    digest = digest_column(F.col(f"`{patient}`"), domain=domain, label=KeyUse.LOOKUP.value)
+    digest = digest_column(F.col(quote_name(patient)), domain=domain, label=KeyUse.LOOKUP.value)
     place = F.conv(F.substring(digest, 1, _BITS // 4), 16, 10).cast("bigint")
     chosen = F.coalesce(place < F.lit(round(fraction * 2**_BITS)), F.lit(False))
     return detach_keys(attach_keys(df, ring, [domain]).withColumn(_CHOSEN, chosen))
@@ -73,7 +74,7 @@ def _own_rows(
         table = source.tables[name]
         above = [r for r in table.references if r.table in marked and r.table != name]
         if above:
-            keys = {r: marked[r.table].filter(_CHOSEN).select(*map(_quoted, r.to)) for r in above}
+            keys = {r: marked[r.table].filter(_CHOSEN).select(*map(quote_name, r.to)) for r in above}
             marked[name] = _mark(tables[name], [(r.columns, keys[r]) for r in above], _CHOSEN)
     referred = {reference.table for _, reference in source.references()}
     return {
@@ -86,7 +87,7 @@ def _with_needed(own: DataFrame, children: Iterable[Named], kept: Mapping[str, D
     """The rows that are a sampled patient's own or that rows already kept refer to."""
     by_target: dict[tuple[str, ...], list[DataFrame]] = {}
     for child, reference in children:
-        keys = _rows(kept[child]).select(*map(_quoted, reference.columns)).toDF(*reference.to)
+        keys = _rows(kept[child]).select(*map(quote_name, reference.columns)).toDF(*reference.to)
         by_target.setdefault(reference.to, []).append(keys)
     needed = [(to, reduce(DataFrame.unionAll, keys)) for to, keys in by_target.items()]
     if not needed:
@@ -102,7 +103,7 @@ def _close_cycle(group: list[str], source: SourceSpec, owned: Mapping[str, DataF
     while grown:
         grown = False
         for child, reference in inner:
-            keys = _rows(kept[child]).select(*map(_quoted, reference.columns)).toDF(*reference.to).distinct()
+            keys = _rows(kept[child]).select(*map(quote_name, reference.columns)).toDF(*reference.to).distinct()
             found = rest[reference.table].join(keys, list(reference.to), "left_semi").select(*owned[reference.table].columns)
             found = found.localCheckpoint()
             if not found.isEmpty():
@@ -116,7 +117,7 @@ def _without(own: DataFrame, name: str, source: SourceSpec, kept: Mapping[str, D
     targets = sorted({r.to for _, r in source.references() if r.table == name})
     rows = own
     for to in targets[:1]:
-        rows = rows.join(kept[name].select(*map(_quoted, to)).distinct(), list(to), "left_anti")
+        rows = rows.join(kept[name].select(*map(quote_name, to)).distinct(), list(to), "left_anti")
     return rows
 
 
@@ -144,7 +145,7 @@ def _mark(df: DataFrame, keys: Iterable[tuple[tuple[str, ...], DataFrame]], flag
     for number, (columns, wanted) in enumerate(keys):
         mark, names = f"{flag}_{number}", [f"{flag}_{number}_{place}" for place in range(len(columns))]
         distinct = wanted.toDF(*names).distinct().withColumn(mark, F.lit(True))
-        on = reduce(lambda a, b: a & b, [F.col(_quoted(c)) == F.col(n) for c, n in zip(columns, names, strict=True)])
+        on = reduce(lambda a, b: a & b, [F.col(quote_name(c)) == F.col(n) for c, n in zip(columns, names, strict=True)])
         rows = rows.join(distinct, on, "left").drop(*names)
         marks.append(mark)
     found = F.coalesce(*[F.col(mark) for mark in marks], F.lit(False))
@@ -153,7 +154,3 @@ def _mark(df: DataFrame, keys: Iterable[tuple[tuple[str, ...], DataFrame]], flag
 
 def _rows(df: DataFrame) -> DataFrame:
     return df.drop(_CHOSEN)
-
-
-def _quoted(name: str) -> str:
-    return f"`{name}`"

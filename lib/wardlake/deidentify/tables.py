@@ -16,8 +16,10 @@ from wardlake.deidentify.reference_data import ReferenceData
 from wardlake.deidentify.row_context import RowContext
 from wardlake.deidentify.token_columns import token_columns
 from wardlake.model.errors import UnclassifiedColumns
+from wardlake.model.quoting import quote_name
 from wardlake.model.sources import TableSpec
 from wardlake.model.treatments import Decision
+from wardlake.publish.column_comments import drop_comments
 from wardlake.tokens.source import TokenSource
 
 
@@ -56,14 +58,14 @@ def deidentify_table(
     kept = transform_columns(row, df.schema.fields, grow_tree(decisions))
     if row.own_identifiers is not None and own_identifiers is not None:
         df = join_own_identifiers(df, own_identifiers, patient=table.patient)
-    return columns.attach(df).select(*kept)
+    return drop_comments(columns.attach(df).select(*kept))
 
 
 def transform_columns(row: RowContext, fields: Sequence[StructField], tree: Node) -> list[Column]:
     """These columns of the row's table as the decisions leave them; raises `UnclassifiedColumns` naming every one without."""
     walk, kept = Walk(row), []
     for each in fields:
-        value = walk.transform(F.col(f"`{each.name}`"), each.dataType, tree.at(each.name), each.name)
+        value = walk.transform(F.col(quote_name(each.name)), each.dataType, tree.at(each.name), each.name)
         if value is not None:
             kept.append(value.alias(each.name))
     if walk.missing:

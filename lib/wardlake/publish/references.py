@@ -10,6 +10,7 @@ import pyspark.sql.functions as F
 from pyspark.sql import Column, DataFrame, Row
 from pyspark.sql.types import DataType
 
+from wardlake.model.quoting import quote_name
 from wardlake.model.sources import Reference, SourceSpec, TableSpec
 
 _UNPIVOT = """SELECT reference, first_hash, second_hash, child_rows, parent_rows
@@ -138,7 +139,7 @@ def _hashes(hashed: Mapping[tuple[tuple[str, ...], bool], int]) -> Iterator[Colu
 
 
 def _part(column: str, as_text: bool) -> Column:
-    name = F.col(f"`{column.replace('`', '``')}`")
+    name = F.col(quote_name(column))
     return name.cast("string") if as_text else name
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pyspark.sql.functions as F
@@ -17,6 +17,7 @@ from wardlake.model.errors import ContractBroken
 from wardlake.model.sources import TableSpec
 from wardlake.ports.sources import OpenSource, RawTable
 from wardlake.ports.tables import Tables
+from wardlake.publish.column_comments import drop_comments
 from wardlake.snapshot.contracts import conditions, declared_columns, findings
 from wardlake.snapshot.typed_columns import TypedTable, column, require_columns, require_names, type_texts, type_values
 
@@ -44,6 +45,7 @@ def write_raw_table(table: TableSpec, path: str, *, source: OpenSource, tables: 
     """
     try:
         raw = source.read(table)
+        raw = replace(raw, rows=drop_comments(raw.rows))
         observed, content = Observation(), observe_content(table, type_table(table, raw, decided), raw)
         version = tables.replace(path, content.watch(observed), properties=KEEP_LOG)
         warnings = judge_table(table, observed.get, source)

@@ -31,6 +31,7 @@ from pyspark.sql.types import (
 )
 
 from wardlake.model.errors import ContractBroken
+from wardlake.model.quoting import quote_name
 
 _INTEGERS = (ByteType, ShortType, IntegerType, LongType)
 _POSTAL = re.compile(r"zip|postal|postcode", re.IGNORECASE)
@@ -120,7 +121,7 @@ def type_texts(rows: DataFrame, declared: Mapping[str, str], inner: tuple[str, .
     """Read columns of text (CSV) as their declared types; undeclared ones stay text."""
     kept = [name for name in rows.columns if name not in inner]
     typed = {name: declared[name] for name in kept if declared.get(name, "string") != "string"}
-    wide = rows.select("*", *[F.expr(f"try_cast({_quoted(n)} AS {t})").alias(_typed(n)) for n, t in typed.items()])
+    wide = rows.select("*", *[F.expr(f"try_cast({quote_name(n)} AS {t})").alias(_typed(n)) for n, t in typed.items()])
     return TypedTable(
         rows=wide,
         columns=tuple(column(_typed(n)).alias(n) if n in typed else column(n) for n in kept),
@@ -143,7 +144,7 @@ def type_values(table: str, rows: DataFrame, declared: Mapping[str, str]) -> Typ
         elif _widens(field.dataType, wanted):
             columns.append(source.cast(wanted).alias(field.name))
         elif isinstance(wanted, DecimalType) and isinstance(field.dataType, (DecimalType, StringType)):
-            columns.append(F.expr(f"try_cast({_quoted(field.name)} AS {wanted.simpleString()})").alias(field.name))
+            columns.append(F.expr(f"try_cast({quote_name(field.name)} AS {wanted.simpleString()})").alias(field.name))
             misfits[field.name] = _decimal_misfit(field.name, field.dataType, wanted)
         elif isinstance(wanted, StringType) and isinstance(field.dataType, _INTEGERS) and _POSTAL.search(field.name):
             columns.append(source.cast("string").alias(field.name))
@@ -187,7 +188,7 @@ def _text_misfit(name: str, kind: str) -> Column:
 
 def _decimal_misfit(name: str, actual: DataType, wanted: DecimalType) -> Column:
     source = column(name)
-    value = F.expr(f"try_cast({_quoted(name)} AS {wanted.simpleString()})")
+    value = F.expr(f"try_cast({quote_name(name)} AS {wanted.simpleString()})")
     if isinstance(actual, StringType):
         return source.isNotNull() & (value.isNull() | _more_decimals(source, wanted))
     return source.isNotNull() & (value.isNull() | (value != source))
@@ -201,7 +202,3 @@ def _more_decimals(text: Column, wanted: DecimalType) -> Column:
 
 def _typed(name: str) -> str:
     return f"{name} as declared"
-
-
-def _quoted(name: str) -> str:
-    return "`" + name.replace("`", "``") + "`"

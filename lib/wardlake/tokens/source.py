@@ -9,6 +9,7 @@ import pyspark.sql.functions as F
 from pyspark.sql import DataFrame
 from pyspark.sql.types import DataType, StringType
 
+from wardlake.model.quoting import quote_name
 from wardlake.model.treatments import TokenMode
 from wardlake.tokens.format_preserving import format_token_column
 from wardlake.tokens.forms import kind_of, shown_column
@@ -53,9 +54,9 @@ def tokenise(df: DataFrame, requests: Sequence[TokenRequest], source: TokenSourc
     columns = [*df.columns, *(r.target for r in requests if r.target not in df.columns)]
     match source.mode:
         case TokenMode.KEYED:
-            return _tokenise_by_key(df, requests, source.ring).select(*map(_quoted, columns))
+            return _tokenise_by_key(df, requests, source.ring).select(*map(quote_name, columns))
         case TokenMode.RANDOM:
-            return _tokenise_by_mapping(df, requests, source).select(*map(_quoted, columns))
+            return _tokenise_by_mapping(df, requests, source).select(*map(quote_name, columns))
         case _:
             raise ValueError(f"no such token mode: {source.mode}")
 
@@ -63,7 +64,7 @@ def tokenise(df: DataFrame, requests: Sequence[TokenRequest], source: TokenSourc
 def _tokenise_by_key(df: DataFrame, requests: Sequence[TokenRequest], ring: KeyRing) -> DataFrame:
     tokens = {}
     for request in requests:
-        value = F.col(_quoted(request.column))
+        value = F.col(quote_name(request.column))
         if request.keep_format:
             tokens[request.target] = format_token_column(value, domain=request.domain)
         else:
@@ -75,7 +76,7 @@ def _tokenise_by_mapping(df: DataFrame, requests: Sequence[TokenRequest], source
     if source.mappings is None:
         raise ValueError("random tokens come from a mapping")
     lookups = {
-        f"__lookup_{number}": lookup_column(F.col(_quoted(r.column)), r.data_type, domain=r.domain, keep_format=r.keep_format)
+        f"__lookup_{number}": lookup_column(F.col(quote_name(r.column)), r.data_type, domain=r.domain, keep_format=r.keep_format)
         for number, r in enumerate(requests)
     }
     rows = detach_keys(attach_keys(df, source.ring, [r.domain for r in requests]).withColumns(lookups))
@@ -90,13 +91,9 @@ def _join_mapping(rows: DataFrame, request: TokenRequest, number: int, mappings:
     drawn = mappings.rows_of(request.domain, mode=TokenMode.RANDOM, key_version=version)
     known = drawn.filter(F.col("kind") == kind)
     joined = rows.join(known.select(F.col("lookup").alias(lookup), F.col("token").alias(bare)), lookup, "left")
-    value = F.col(_quoted(request.column))
+    value = F.col(quote_name(request.column))
     shown = shown_column(F.col(bare), value, request.data_type, prefix=request.prefix, keep_format=request.keep_format)
     unknown = F.raise_error(F.lit(f"an identifier is not in the mapping {mappings.purpose}/{request.domain}"))
     nobody = F.left(value, F.lit(0)) if isinstance(request.data_type, StringType) else F.lit(None)
     token_or_stop = F.when(F.col(bare).isNull(), unknown.cast(request.data_type)).otherwise(shown)
     return joined.withColumn(token, F.when(F.col(lookup).isNull(), nobody).otherwise(token_or_stop))
-
-
-def _quoted(name: str) -> str:
-    return f"`{name.replace('`', '``')}`"

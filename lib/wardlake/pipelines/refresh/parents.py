@@ -6,6 +6,7 @@ from collections.abc import Collection, Mapping
 
 from pyspark.sql import DataFrame
 
+from wardlake.model.quoting import quote_name
 from wardlake.model.sources import Reference, SourceSpec
 from wardlake.model.treatments import Classification
 from wardlake.pipelines.refresh.mapping import same_tokens
@@ -35,7 +36,7 @@ def few_parents(
             continue
         child, parent = (table.name, reference.columns[0]), (reference.table, reference.to[0])
         if child != parent and same_tokens(child, parent, classification, frames):
-            found.setdefault(table.name, {}).setdefault(child[1], frames[reference.table].select(f"`{parent[1]}`"))
+            found.setdefault(table.name, {}).setdefault(child[1], frames[reference.table].select(quote_name(parent[1])))
     return found
 
 
