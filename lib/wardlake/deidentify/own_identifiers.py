@@ -12,12 +12,11 @@ from pyspark.sql.types import ArrayType, DataType, DateType, TimestampNTZType, T
 from wardlake.deidentify.column_types import find_plain
 from wardlake.deidentify.folded_text import stored_forms
 from wardlake.deidentify.token_columns import Identifier, TokenColumns, token_columns
-from wardlake.model.identifiers import ColumnPath
 from wardlake.model.quoting import quote_name
 from wardlake.model.sources import TableSpec
 from wardlake.model.treatments import Decision, FormatToken, IdentifierKind, Token
 from wardlake.publish.known_values_policy import known_kind
-from wardlake.publish.path_texts import select_path
+from wardlake.publish.path_texts import has_path, select_path
 from wardlake.tokens.source import TokenSource
 
 PATIENT, OWN = "__wardlake_patient", "__wardlake_own"
@@ -53,9 +52,7 @@ def list_own_identifiers(
     found = [
         _texts(rows, path, decision, kind, columns)
         for path, decision in decisions.items()
-        if (kind := known_kind(decision)) is not None
-        and ColumnPath(table.name, path).column in rows.columns
-        and (dates or kind is not IdentifierKind.DATE)
+        if (kind := known_kind(decision)) is not None and has_path(rows, path) and (dates or kind is not IdentifierKind.DATE)
     ]
     key = F.col(quote_name(table.patient)).cast("string").alias(PATIENT)
     each = F.explode(F.array(*found) if found else F.array().cast(f"array<struct<{_TEXTS}>>")).alias(_EACH)

@@ -30,7 +30,7 @@ from wardlake.publish.known_values_hash import Hashes, hash_key
 from wardlake.publish.known_values_policy import KnownValuePolicy, known_kind
 from wardlake.publish.linkage_columns import PersonColumns, find_person_columns, is_name_part
 from wardlake.publish.linkage_forms import list_links, list_row_names
-from wardlake.publish.path_texts import select_path
+from wardlake.publish.path_texts import has_path, select_path
 from wardlake.tokens.one_row import one_row
 
 SCHEMA = StructType(
@@ -135,7 +135,7 @@ def plan_table(
     for path, decision in told.items():
         kind = known_kind(decision)
         where = ColumnPath(table, path)
-        if kind in policy.kinds and where not in skip and where.column in rows.columns:
+        if kind in policy.kinds and where not in skip and has_path(rows, path):
             most = _most_words(kind, policy) if path in guessed else 0
             paths.append(KnownPath(path=path, kind=kind, part=is_name_part(path, decision), most_words=most))
     person = find_person_columns(told, rows.columns, birth_words=birth_words)

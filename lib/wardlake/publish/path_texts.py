@@ -32,6 +32,15 @@ def select_path(rows: DataFrame, path: str) -> Column:
     return _listed(found, lists) if lists else found
 
 
+def has_path(rows: DataFrame, path: str) -> bool:
+    """Whether a table has the path; of a path into JSON, whether it has the documents."""
+    try:
+        _values_at(rows, ColumnPath("table", path).json_column)
+    except KeyError:
+        return False
+    return True
+
+
 def _listed(found: Column, lists: int) -> Column:
     """The texts of what a JSON path found, which is as many lists within each other as the path has, or fewer of one element."""
     of_texts = ArrayType(StringType())

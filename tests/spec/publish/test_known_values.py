@@ -23,7 +23,7 @@ from wardlake.publish.known_values_index import KnownValues, build_known_values,
 from wardlake.publish.known_values_matcher import known_matchers
 from wardlake.publish.known_values_policy import known_kind
 from wardlake.publish.linkage_columns import find_person_columns
-from wardlake.publish.path_texts import select_path
+from wardlake.publish.path_texts import has_path, select_path
 from wardlake.publish.recall import add_planted, lower_bound
 
 POLICY = residue_policy()
@@ -201,6 +201,8 @@ def test_arrays_within_arrays_are_one_list(spark: SparkSession) -> None:
         "back`tick": "w",
     }
     assert list(rows.select(*[select_path(rows, path) for path in paths]).first()) == list(paths.values())
+    assert [path for path in paths if not has_path(rows, path)] == []
+    assert not any(has_path(rows, gone) for gone in ("gone", "contact[].gone", "contact[].telecom[].value.gone", "gone$.a"))
 
 
 def test_prefixes_and_suffixes_name_nobody() -> None:
