@@ -42,8 +42,8 @@ def deidentify_table(
     Guarantee: nothing passes without a decision. Raises `UnclassifiedColumns` naming every column and nested field that has
     none; JSON paths without one are removed from their documents. In random mode the mapping must hold every identifier
     (`wardlake.deidentify.identifiers`). Released free text needs `own_identifiers` (`gather_own_identifiers`).
-    `parents` holds, by column, the few identifiers that its values are among (`token_columns`): it changes the cost, never the
-    result.
+    `parents` holds, by column, the few identifiers that its values are all among (`token_columns`): it changes the cost, never
+    the result.
     """
     columns = token_columns(tokens, parents)
     row = RowContext(

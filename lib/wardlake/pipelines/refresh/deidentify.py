@@ -59,7 +59,8 @@ def deidentify(job: RefreshJob, _: Mapping[str, Outcome]) -> Outcome:
     keep_mapping(job, ring, frames, tokens, references, measured)
     own = own_identifiers(job, frames, tokens)
 
-    parents = few_parents(job.source, job.classification, frames, measured)
+    # a sample would be drawn anew for each lookup
+    parents = {} if job.sampled else few_parents(job.source, job.classification, frames, measured)
 
     def stage(name: str) -> Deidentified:
         return stage_table(job, name, frames[name], tokens=tokens, references=references, own=own, parents=parents.get(name, {}))
