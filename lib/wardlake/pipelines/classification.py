@@ -12,9 +12,7 @@ from typing import Any
 from wardlake.classify.decisions import write_decision
 from wardlake.classify.gate import check_decisions
 from wardlake.classify.review import APPROVED, approve, load_approvals, request_reviews, review
-from wardlake.deidentify.date_shifts import check_date_shifts
-from wardlake.deidentify.foreign_keys import check_references
-from wardlake.deidentify.profiles import check_profile
+from wardlake.deidentify.consistency import check_classification
 from wardlake.model.errors import ConfigurationError, Mistake
 from wardlake.model.evidence import ColumnEvidence
 from wardlake.model.identifiers import ColumnPath, new_run_id
@@ -151,7 +149,7 @@ def require_consistent(settings: Settings, name: str, column: ColumnPath, decisi
     columns: Mapping[str, Decision] = {**now.tables.get(column.table, {}), column.path: decision}
     then = replace(now, tables={**now.tables, column.table: columns})
     source = settings.source(now.source)
-    complaints = [*check_profile(then), *check_references(source, then), *check_date_shifts(source, then)]
+    complaints = check_classification(source, then)
     if complaints:
         mistakes = [
             Mistake(str(path), 0, f"{table}.{place}: {message}" if table else message) for table, place, message in complaints

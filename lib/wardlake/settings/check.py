@@ -4,22 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from wardlake.deidentify.date_shifts import check_date_shifts
-from wardlake.deidentify.foreign_keys import check_references
-from wardlake.deidentify.profiles import Complaint, check_profile
+from wardlake.deidentify.consistency import check_classification
+from wardlake.deidentify.profiles import Complaint
 from wardlake.model.errors import ConfigurationError, Mistake
 from wardlake.settings.load import ConfFile, Settings
 
 
 def check_settings(settings: Settings) -> None:
-    """Raise `ConfigurationError` with all that profiles do not allow, and all keys and date shifts that do not agree."""
+    """Raise `ConfigurationError` with all that profiles do not allow, and all decisions that do not go together."""
     mistakes: list[Mistake] = []
     for file in settings.classifications.values():
         classification = file.value.decisions()
         source = settings.sources[classification.source].value
-        mistakes += _pointed_at(file, check_profile(classification))
-        mistakes += _pointed_at(file, check_references(source, classification))
-        mistakes += _pointed_at(file, check_date_shifts(source, classification))
+        mistakes += _pointed_at(file, check_classification(source, classification))
     if mistakes:
         raise ConfigurationError(mistakes)
 
