@@ -15,6 +15,7 @@ from pyspark.sql import functions as F
 from pyspark.sql.types import DataType
 
 from wardlake.model.errors import ConfigurationError
+from wardlake.model.quoting import quote_name
 from wardlake.model.treatments import TokenMode
 from wardlake.tokens.format_preserving import format_token_column
 from wardlake.tokens.forms import kind_of
@@ -127,7 +128,7 @@ class KeyedTokens:
         if not self.domains:
             return df
         for lookup in self.lookups.values():
-            df = df.join(F.broadcast(self._answers(lookup)), F.col(f"`{lookup.column}`") == F.col(lookup.key), "left")
+            df = df.join(F.broadcast(self._answers(lookup)), F.col(quote_name(lookup.column)) == F.col(lookup.key), "left")
         return attach_keys(df, self.source.ring, sorted(self.domains)).withColumns(self.digests)
 
     def _looked_up(self, identifier: Identifier, compute: Callable[[Column], Column]) -> Column:
