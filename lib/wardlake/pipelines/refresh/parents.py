@@ -14,7 +14,7 @@ from wardlake.publish.references import ReferenceMeasure, reference_name
 
 # Identifiers and their tokens go to every task whole, about 200 bytes each: 100 MB, and three tables are made at once.
 MOST_PARENTS = 500_000
-LEAST_ROWS_EACH = 2  # below that, computing a token for every row costs no more than sending those of the parents
+LEAST_ROWS_EACH = 8  # below that, computing a token for every row costs no more than sending those of the parents
 
 
 def few_parents(
