@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from pyspark.sql import Column
 from pyspark.sql import functions as F
-from pyspark.sql.types import ArrayType, DataType, MapType, StructType
+from pyspark.sql.types import ArrayType, DataType, MapType, StructField, StructType
 
 from wardlake.deidentify.column_types import is_text
 from wardlake.deidentify.decision_tree import DOCUMENT, ELEMENTS, MAP_KEY, MAP_VALUE, Node
 from wardlake.deidentify.json_documents import rewrite_document
 from wardlake.deidentify.row_context import RowContext
 from wardlake.deidentify.rules import apply_rule
-from wardlake.model.errors import ConfigurationError, WardlakeError
+from wardlake.model.errors import ConfigurationError, UnclassifiedColumns, WardlakeError
+from wardlake.model.quoting import quote_name
 from wardlake.model.treatments import Decision, Null, Token, Verdict
 
 
@@ -120,6 +122,22 @@ class Walk:
             case _:
                 self.missing.append(f"{path} (its fields, one by one)")
                 return None
+
+
+def transform_columns(row: RowContext, fields: Sequence[StructField], tree: Node) -> list[Column]:
+    """These columns of the row's table as the decisions leave them; raises `UnclassifiedColumns` naming every one without."""
+    walk, kept = Walk(row), []
+    for each in fields:
+        value = walk.transform(F.col(quote_name(each.name)), each.dataType, tree.at(each.name), each.name)
+        if value is not None:
+            kept.append(value.alias(each.name))
+    if walk.missing:
+        raise UnclassifiedColumns(
+            f"Columns of table {row.table.name} have no decision.",
+            which=[f"{row.table.name}.{path}" for path in sorted(set(walk.missing))],
+            next_step="wardlake classify review --source S --column T.C --as safe|sensitive|blocked --reason TEXT",
+        )
+    return kept
 
 
 def apply_decision(

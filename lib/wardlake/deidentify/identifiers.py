@@ -1,4 +1,4 @@
-"""What a table gives the mapping: every identifier that gets a token, wherever in a row it lies."""
+"""The identifiers of a table that get a token, wherever in a row they lie: for the mapping, and to look them up again."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from pyspark.sql.types import ArrayType, DataType, MapType, StructType
 
 from wardlake.deidentify.column_types import is_text
 from wardlake.deidentify.decision_tree import DOCUMENT, ELEMENTS, MAP_KEY, MAP_VALUE, Node, grow_tree
+from wardlake.deidentify.fields import transform_columns
 from wardlake.deidentify.json_documents import document_arrays
 from wardlake.deidentify.own_identifiers import OWN
 from wardlake.deidentify.reference_data import ReferenceData
 from wardlake.deidentify.row_context import RowContext
-from wardlake.deidentify.tables import transform_columns
-from wardlake.deidentify.token_columns import IdentifierRecorder
+from wardlake.deidentify.token_requests import ROW, ElementKind, Identifier, IdentifierRecorder
 from wardlake.model.quoting import quote_name
 from wardlake.model.sources import TableSpec
 from wardlake.model.treatments import Decision, FormatToken, Token, TokenMode
 from wardlake.tokens.mapping import Identifiers
 
-_ELEMENT, _INNER = "element", "value"
+_ELEMENT, _INNER = "__wardlake_element", "value"
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,38 +55,71 @@ def list_identifiers(
     holds all of their identifiers.
     """
     found: dict[str, list[Identifiers]] = {}
-    parts = _parts(Part(df.drop(*covered), grow_tree(decisions)))
-    for part in parts if mode is TokenMode.KEYED else [next(parts)]:  # random tokens are refused within arrays
-        for column in part.rows.schema.fields:
-            recorder = IdentifierRecorder(mode)
-            row = _context(df.schema, recorder, table=table, decisions=decisions, references=references)
-            transform_columns(row, [column], part.tree)
-            for each in recorder.identifiers:
-                rows = (part.rows if part.elements else df).select(each.value.alias("value"))
-                unique = not part.elements and table.primary_key == (column.name,) and _is_token(part.tree.at(column.name))
-                place = f"{table.name}.{part.column or column.name}"
-                identifiers = Identifiers(rows=rows, keep_format=each.keep_format, unique=unique, column=place)
-                found.setdefault(each.domain, []).append(identifiers)
+    noted = Noted(table=table, decisions=decisions, references=references, mode=mode)
+    for part, column, each in noted.in_parts(Part(df.drop(*covered), grow_tree(decisions)), df.schema):
+        rows = (part.rows if part.elements else df).select(each.value.alias("value"))
+        unique = not part.elements and table.primary_key == (column,) and _is_token(part.tree.at(column))
+        place = f"{table.name}.{part.column or column}"
+        identifiers = Identifiers(rows=rows, keep_format=each.keep_format, unique=unique, column=place)
+        found.setdefault(each.domain, []).append(identifiers)
     return found
 
 
-def _context(
-    schema: StructType,
-    recorder: IdentifierRecorder,
-    *,
-    table: TableSpec,
-    decisions: Mapping[str, Decision],
-    references: ReferenceData,
-) -> RowContext:
-    return RowContext(
-        table=table,
-        schema=schema,
-        decisions=decisions,
-        tokens=recorder,
-        references=references,
-        as_of=date.max,
-        own_identifiers=F.col(OWN) if table.patient else None,  # named, never read: only what is noted counts
-    )
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RowElements:
+    """The identifiers within arrays, maps and JSON arrays of a table's rows, for tokens that cannot be made inside them."""
+
+    table: TableSpec
+    decisions: Mapping[str, Decision]
+    references: ReferenceData
+
+    def list_elements(self, df: DataFrame) -> tuple[DataFrame, dict[ElementKind, list[DataFrame]]]:
+        """`df` with a column `ROW` that rows of one content share, and the identifiers by kind: `ROW`, `value`."""
+        tree = grow_tree(self.decisions)
+        holding = [each.name for each in df.schema.fields if (node := tree.at(each.name)) and node.below]
+        plain = [each.name for each in df.schema.fields if isinstance(each.dataType, ArrayType | MapType)]
+        content = F.to_json(F.struct(*map(F.col, map(quote_name, dict.fromkeys([*holding, *plain])))))
+        rows = df.withColumn(ROW, F.xxhash64(content))  # rows that share it by chance share their tokens, and take only their own
+        noted = Noted(table=self.table, decisions=self.decisions, references=self.references, mode=TokenMode.RANDOM)
+        found: dict[ElementKind, list[DataFrame]] = {}
+        for part, _, each in noted.in_parts(Part(rows, tree), df.schema):
+            if part.elements:
+                kind = ElementKind(domain=each.domain, data_type=each.data_type, prefix=each.prefix)
+                found.setdefault(kind, []).append(part.rows.select(ROW, each.value.alias("value")))
+        return rows, found
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Noted:
+    """What the rules of a table would tokenise."""
+
+    table: TableSpec
+    decisions: Mapping[str, Decision]
+    references: ReferenceData
+    mode: TokenMode
+
+    def in_parts(self, whole: Part, schema: StructType) -> Iterator[tuple[Part, str, Identifier]]:
+        """Every identifier with the part and the part's column in which it lies."""
+        for part in _parts(whole):
+            for column in part.rows.schema.fields:
+                if column.name == ROW:
+                    continue
+                recorder = IdentifierRecorder(self.mode)
+                transform_columns(self._context(schema, recorder), [column], part.tree)
+                for each in recorder.identifiers:
+                    if not (part.elements and each.column in schema.names):  # the row's own: noted there
+                        yield part, column.name, each
+
+    def _context(self, schema: StructType, recorder: IdentifierRecorder) -> RowContext:
+        return RowContext(
+            table=self.table,
+            schema=schema,
+            decisions=self.decisions,
+            tokens=recorder,
+            references=self.references,
+            as_of=date.max,
+            own_identifiers=F.col(OWN) if self.table.patient else None,  # named, never read: only what is noted counts
+        )
 
 
 def _is_token(node: Node | None) -> bool:
@@ -102,7 +135,8 @@ def _parts(part: Part) -> Iterator[Part]:
         if node is None:
             continue
         for array, below in _arrays(F.col(quote_name(each.name)), each.dataType, node):
-            elements = part.rows.select(F.explode(array).alias(_ELEMENT))
+            kept = [ROW] if ROW in part.rows.columns else []
+            elements = part.rows.select(*kept, F.explode(array).alias(_ELEMENT))
             yield from _parts(Part(elements, Node(below={_ELEMENT: below}), part.column or each.name))
 
 

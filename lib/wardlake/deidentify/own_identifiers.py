@@ -11,7 +11,8 @@ from pyspark.sql.types import ArrayType, DataType, DateType, TimestampNTZType, T
 
 from wardlake.deidentify.column_types import find_plain
 from wardlake.deidentify.folded_text import stored_forms
-from wardlake.deidentify.token_columns import Identifier, TokenColumns, token_columns
+from wardlake.deidentify.token_columns import token_columns
+from wardlake.deidentify.token_requests import Identifier, TokenColumns
 from wardlake.model.quoting import quote_name
 from wardlake.model.sources import TableSpec
 from wardlake.model.treatments import Decision, FormatToken, IdentifierKind, Token

@@ -12,7 +12,7 @@ from pyspark.sql.types import DataType, StructType
 
 from wardlake.deidentify.dates import offset_days
 from wardlake.deidentify.reference_data import ReferenceData
-from wardlake.deidentify.token_columns import Identifier, TokenColumns
+from wardlake.deidentify.token_requests import Identifier, TokenColumns
 from wardlake.model.errors import ConfigurationError
 from wardlake.model.quoting import quote_name
 from wardlake.model.sources import TableSpec
@@ -55,7 +55,7 @@ class RowContext:
         key = ("owner", rule.by, rule.domain)
         if key not in self.known:
             named = self._column(rule.by)
-            owner = Identifier(value=named, data_type=self.schema[rule.by].dataType, domain=rule.domain)
+            owner = Identifier(value=named, data_type=self.schema[rule.by].dataType, domain=rule.domain, column=rule.by)
             self.known[key] = self.tokens.owner_digest(owner)
         known = self.known[key]
         if not rule.by_if:

@@ -15,7 +15,7 @@ from wardlake.deidentify.free_text import clean_text
 from wardlake.deidentify.geography import cut_zip
 from wardlake.deidentify.row_context import RowContext
 from wardlake.deidentify.surrogates import put_surrogate
-from wardlake.deidentify.token_columns import Identifier
+from wardlake.deidentify.token_requests import Identifier
 from wardlake.model.treatments import (
     Age,
     Bucket,

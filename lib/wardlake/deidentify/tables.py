@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from datetime import date
 
-from pyspark.sql import Column, DataFrame
+from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
-from pyspark.sql.types import StructField
 
-from wardlake.deidentify.decision_tree import Node, grow_tree
-from wardlake.deidentify.fields import Walk
+from wardlake.deidentify.decision_tree import grow_tree
+from wardlake.deidentify.fields import transform_columns
+from wardlake.deidentify.identifiers import RowElements
 from wardlake.deidentify.own_identifiers import OWN, join_own_identifiers
 from wardlake.deidentify.reference_data import ReferenceData
 from wardlake.deidentify.row_context import RowContext
 from wardlake.deidentify.token_columns import token_columns
-from wardlake.model.errors import UnclassifiedColumns
-from wardlake.model.quoting import quote_name
 from wardlake.model.sources import TableSpec
 from wardlake.model.treatments import Decision
 from wardlake.publish.column_comments import drop_comments
@@ -45,7 +43,8 @@ def deidentify_table(
     `parents` holds, by column, the few identifiers that its values are all among (`token_columns`): it changes the cost, never
     the result.
     """
-    columns = token_columns(tokens, parents)
+    elements = RowElements(table=table, decisions=decisions, references=references)
+    columns = token_columns(tokens, parents=parents, list_elements=elements.list_elements)
     row = RowContext(
         table=table,
         schema=df.schema,
@@ -59,19 +58,3 @@ def deidentify_table(
     if row.own_identifiers is not None and own_identifiers is not None:
         df = join_own_identifiers(df, own_identifiers, patient=table.patient)
     return drop_comments(columns.attach(df).select(*kept))
-
-
-def transform_columns(row: RowContext, fields: Sequence[StructField], tree: Node) -> list[Column]:
-    """These columns of the row's table as the decisions leave them; raises `UnclassifiedColumns` naming every one without."""
-    walk, kept = Walk(row), []
-    for each in fields:
-        value = walk.transform(F.col(quote_name(each.name)), each.dataType, tree.at(each.name), each.name)
-        if value is not None:
-            kept.append(value.alias(each.name))
-    if walk.missing:
-        raise UnclassifiedColumns(
-            f"Columns of table {row.table.name} have no decision.",
-            which=[f"{row.table.name}.{path}" for path in sorted(set(walk.missing))],
-            next_step="wardlake classify review --source S --column T.C --as safe|sensitive|blocked --reason TEXT",
-        )
-    return kept

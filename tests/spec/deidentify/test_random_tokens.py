@@ -18,13 +18,14 @@ from wardlake.deidentify.identifiers import list_identifiers
 from wardlake.deidentify.tables import deidentify_table
 from wardlake.model.errors import ConfigurationError
 from wardlake.model.sources import TableSpec
-from wardlake.model.treatments import DateShift, Decision, EmbeddedTokens, Surrogate, SurrogateKind, Token, TokenMode
+from wardlake.model.treatments import DateShift, Decision, EmbeddedTokens, FormatToken, Surrogate, SurrogateKind, Token, TokenMode
 from wardlake.model.zones import LakeLayout
 from wardlake.ports.keys import Key
 from wardlake.tokens.keyring import KeyRing, open_ring
 from wardlake.tokens.mapping import Mappings, update_mapping
 from wardlake.tokens.source import TokenSource
 
+DOMAINS = ("patient", "city", "number")
 PATIENT = sensitive(Token(domain="patient"))
 TABLE = TableSpec(name="visits", patient="id")
 NAME = sensitive(Surrogate(kind=SurrogateKind.FULL_NAME, domain="patient", by="id"))
@@ -35,9 +36,10 @@ def drawn(spark: SparkSession, tmp_path: Path, references: Any) -> Any:
     """`drawn(df, decisions)`: fill a fresh mapping from the table, then de-identify it."""
     create_key_file(tmp_path / "keys.json", tmp_path / "master.key")
     keys = SealedKeyFile(tmp_path / "keys.json", tmp_path / "master.key")
-    keys.create("dev/patient")
+    for domain in DOMAINS:
+        keys.create(f"dev/{domain}")
     keys.create_wrapping_key("dev/mapping")
-    ring = open_ring(keys, "dev", ["patient"])
+    ring = open_ring(keys, "dev", DOMAINS)
 
     def run(df: DataFrame, decisions: Mapping[str, Decision], lake: str = "lake") -> DataFrame:
         layout = LakeLayout(str(tmp_path / lake))
@@ -76,10 +78,38 @@ def test_one_identifier_is_one_token_and_one_person_in_columns_urls_and_document
     assert [r.day for r in rows[:5]] != [r.day for r in other[:5]]
 
 
-def test_random_tokens_within_arrays_are_refused(spark: SparkSession, drawn: Any) -> None:
-    df = spark.sql("SELECT 'p1' id, array('p1') ids")
-    with pytest.raises(ConfigurationError, match=r"visits\.ids\[\]"):
-        drawn(df, {"id": PATIENT, "ids[]": PATIENT})
+NESTED = """SELECT id n, concat('p', id) id, array(concat('p', id), 'p9', null, '') ids,
+    named_struct('more', array(named_struct('mrn', array(concat('p', id)), 'who', 'Ann', 'city', 'Dover'))) inner,
+    map(concat('p', id), id) kept, concat('{"seen": [{"mrn": "p', id, '"}, {"mrn": "p9"}]}') doc,
+    array(concat('/p', id, '/x.png')) urls, 'p9' friend FROM range(3)
+    UNION ALL SELECT 3, null, null, null, null, null, null, 'p9'"""
+
+
+def test_identifiers_within_arrays_maps_and_json_arrays_get_the_token_of_the_key_column(spark: SparkSession, drawn: Any) -> None:
+    url = sensitive(EmbeddedTokens(pattern="^/([^/]+)/", domain="patient"))
+    number = sensitive(Token(domain="number"))
+    decisions = {"n": SAFE, "id": PATIENT, "ids[]": PATIENT, "inner.more[].mrn[]": PATIENT, "inner.more[].who": NAME}
+    decisions |= {"inner.more[].city": sensitive(Surrogate(kind=SurrogateKind.CITY, domain="city"))}
+    decisions |= {"kept.{key}": PATIENT, "kept.{value}": number, "doc$.seen[].mrn": PATIENT, "urls[]": url, "friend": PATIENT}
+    rows = drawn(spark.sql(NESTED), decisions).orderBy("n").collect()
+    assert len(rows) == 4
+    assert list(rows[3])[1:7] == [None] * 6
+    for row in rows[:3]:
+        assert row.ids == [row.id, row.friend, None, ""]
+        assert [each.mrn for each in row.inner.more] == [[row.id]]
+        assert list(row.kept) == [row.id]
+        assert json.loads(row.doc) == {"seen": [{"mrn": row.id}, {"mrn": row.friend}]}
+        assert row.urls == [f"/{row.id}/x.png"]
+        assert not {"p9", f"p{row.n}"} & {row.id, row.friend}
+    assert len({row.inner.more[0].city for row in rows[:3]}) == 1  # one city of the source is one city
+    assert [row.friend for row in rows] == [rows[0].friend] * 4
+    assert sorted(value for row in rows[:3] for value in row.kept.values()) != [0, 1, 2]
+
+
+def test_format_tokens_within_arrays_are_refused(spark: SparkSession, drawn: Any) -> None:
+    df = spark.sql("SELECT 'p1' id, array('123-45-6789') numbers")
+    with pytest.raises(ConfigurationError, match=r"visits\.numbers\[\]"):
+        drawn(df, {"id": PATIENT, "numbers[]": sensitive(FormatToken(domain="patient"))})
 
 
 def test_neither_surrogate_nor_offset_can_be_computed_from_key_and_identifier(spark: SparkSession, drawn: Any) -> None:
