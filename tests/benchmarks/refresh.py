@@ -104,7 +104,7 @@ def configure(origin: Path, scratch: Path) -> Settings:
 
 
 def cost_of_copy(tables: Tables, raw: list[str], target: Path) -> float:
-    """CPU seconds of reading every raw table and writing it again as it is, in this session."""
+    """CPU seconds of reading every raw table and writing it again as it is, in the process that refreshed them."""
     before = tree_cpu_seconds()
     for number, path in enumerate(raw):
         tables.replace(str(target / str(number)), tables.read(path))

@@ -84,9 +84,7 @@ class CsvSource:
             rows = CsvSource._with(self, one).read(table).rows.withColumn("record", F.monotonically_increasing_id() + 1)
             broken = F.when(F.col(quote_name(_BROKEN)).isNotNull(), F.col("record"))
             # The parser refuses a query of the damaged record alone: another column goes with it.
-            first = rows.agg(
-                F.min(broken).alias("record"), F.count(F.col("`" + rows.columns[0].replace("`", "``") + "`"))
-            ).collect()[0]["record"]
+            first = rows.agg(F.min(broken).alias("record"), F.count(F.col(quote_name(rows.columns[0])))).collect()[0]["record"]
             if first is not None:
                 return f"first in record {first} of {file.name}: not as many columns as the header"
         return "not as many columns as the header"
@@ -106,7 +104,7 @@ class CsvSource:
 
 def _faults(names: list[str]) -> dict[str, Column]:
     """Wrong column counts, undecodable bytes, and quotes that may not close: the last two need a closer look."""
-    cells = [F.col("`" + name.replace("`", "``") + "`") for name in names]
+    cells = [F.col(quote_name(name)) for name in names]
     opened = [F.startswith(cell, F.lit('"')) for cell in cells]
     return {
         "columns": F.col(quote_name(_BROKEN)).isNotNull(),

@@ -84,7 +84,8 @@ class RandomTokens:
         tokens = F.col(self.among.setdefault(kind, f"{HIDDEN}tokens_{len(self.among)}"))
         text = identifier_text(identifier.value, identifier.data_type)
         nobody = F.left(identifier.value, F.lit(0)) if isinstance(identifier.data_type, StringType) else F.lit(None)
-        return F.when(text.isNull(), nobody).otherwise(F.element_at(tokens, text))
+        unknown = F.raise_error(F.lit(f"an identifier within an array of the row has no token of domain {identifier.domain}"))
+        return F.when(text.isNull(), nobody).otherwise(F.coalesce(F.element_at(tokens, text), unknown.cast(identifier.data_type)))
 
     def _join_elements(self, rows: DataFrame, listed: Mapping[ElementKind, Sequence[DataFrame]]) -> DataFrame:
         for kind, column in self.among.items():

@@ -56,7 +56,7 @@ class TypedTable:
 
 def column(name: str) -> Column:
     """A top-level column by its exact name, dots included."""
-    return F.col("`" + name.replace("`", "``") + "`")
+    return F.col(quote_name(name))
 
 
 def require_columns(table: str, present: list[str], wanted: list[str]) -> None:

@@ -9,13 +9,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import Column, DataFrame, SparkSession
+from pyspark.sql import functions as F
+from pyspark.sql.types import StringType
 from tests.spec.deidentify.conftest import SAFE, sensitive
 
 from wardlake.adapters.delta_tables import DeltaTables
 from wardlake.adapters.sealed_key_file import SealedKeyFile, create_key_file
 from wardlake.deidentify.identifiers import list_identifiers
+from wardlake.deidentify.random_columns import RandomTokens
 from wardlake.deidentify.tables import deidentify_table
+from wardlake.deidentify.token_requests import Identifier
 from wardlake.model.errors import ConfigurationError
 from wardlake.model.sources import TableSpec
 from wardlake.model.treatments import DateShift, Decision, EmbeddedTokens, FormatToken, Surrogate, SurrogateKind, Token, TokenMode
@@ -104,6 +108,21 @@ def test_identifiers_within_arrays_maps_and_json_arrays_get_the_token_of_the_key
     assert len({row.inner.more[0].city for row in rows[:3]}) == 1  # one city of the source is one city
     assert [row.friend for row in rows] == [rows[0].friend] * 4
     assert sorted(value for row in rows[:3] for value in row.kept.values()) != [0, 1, 2]
+
+
+def test_an_identifier_within_an_array_that_was_not_listed_stops_the_job_and_is_not_told(spark: SparkSession) -> None:
+    tokens = RandomTokens(
+        TokenSource(mode=TokenMode.RANDOM, ring=KeyRing(purpose="dev", keys={})),
+        lambda df: (df, {}),
+    )
+    df = spark.sql("SELECT array('p1', 'stray') ids, map('p1', 't1') __wardlake_tokens_0")
+
+    def token(each: Column) -> Column:
+        return tokens.token(Identifier(value=each, data_type=StringType(), domain="patient", elements=True))
+
+    with pytest.raises(Exception, match="has no token of domain patient") as stopped:
+        df.select(F.transform("ids", token)).collect()
+    assert "stray" not in str(stopped.value)
 
 
 def test_format_tokens_within_arrays_are_refused(spark: SparkSession, drawn: Any) -> None:
