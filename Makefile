@@ -1,6 +1,7 @@
 SHELL := /bin/bash
 PYTHON := .venv/bin/python
 BENCH_TIMES ?= 105
+TESTS_AT_ONCE ?= 2
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 .PHONY: help setup setup-dev setup-tests demo test test-fast lint types bench lock clean
@@ -26,11 +27,11 @@ demo: setup  ## Turn the bundled sample into a de-identified dataset
 	@.venv/bin/wardlake keys create --source synthea --lake .lake/demo
 	@.venv/bin/wardlake dev refresh --source synthea --lake .lake/demo --fresh
 
-test: setup-tests lint types  ## Run every check and every test, servers included
-	@$(PYTHON) -m pytest
+test: setup-tests lint types  ## Run every check and every test, servers included; TESTS_AT_ONCE=2 processes share them by file
+	@$(PYTHON) -m pytest -n $(TESTS_AT_ONCE) --dist loadfile --no-loadscope-reorder
 
 test-fast: setup-dev  ## Run the tests that start no server
-	@$(PYTHON) -m pytest tests/architecture tests/unit tests/spec
+	@$(PYTHON) -m pytest -n $(TESTS_AT_ONCE) --dist loadfile --no-loadscope-reorder tests/architecture tests/unit tests/spec
 
 lint: setup-dev  ## Check style and the layers
 	@.venv/bin/ruff check lib tests airflow_dags jobs

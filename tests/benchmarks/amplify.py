@@ -1,6 +1,6 @@
 """Makes a large Synthea export out of a small one: N copies with new keys, names, numbers, addresses and shifted dates.
 
-    python -m tests.benchmarks.amplify --from FOLDER --to FOLDER --times N --seed S [--format parquet|delta]
+    python -m tests.benchmarks.amplify --from FOLDER --to FOLDER --times N --seed S [--format parquet|delta] [--tables a,b]
 
 Every copy is a population of its own: all keys and foreign keys are rewritten alike, each patient's dates move together. The same
 seed gives the same rows. Payers stay as they are; organizations and providers grow ten times slower than patients.
@@ -228,14 +228,16 @@ def main() -> None:
     parser.add_argument("--times", type=int, required=True)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--format", choices=("parquet", "delta"), default="parquet")
+    parser.add_argument("--tables", type=lambda text: text.split(","), help="only these, by comma; all otherwise")
     parser.add_argument("--memory", default="1500m")
     arguments = parser.parse_args()
     source = load_settings(ROOT / "conf", "embedded", today=date.today()).source("synthea")
     conf = {"spark.driver.memory": arguments.memory, "spark.sql.shuffle.partitions": "4"}
     spark = start_session("amplify", jar_folder=ROOT / ".tools" / "jars", conf=conf)
     tables = read_export(arguments.origin, source, spark, parts=4)
-    for name, rows in amplify(tables, arguments.times, arguments.seed).items():
-        rows.write.format(arguments.format).mode("overwrite").save(f"{arguments.target}/{name}")
+    wide = amplify(tables, arguments.times, arguments.seed)
+    for name in arguments.tables or wide:
+        wide[name].write.format(arguments.format).mode("overwrite").save(f"{arguments.target}/{name}")
         print(f"{name}: {spark.read.format(arguments.format).load(f'{arguments.target}/{name}').count()} rows", flush=True)
     spark.stop()
 

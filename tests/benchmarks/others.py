@@ -26,6 +26,7 @@ from typing import Any
 
 import pandas as pd
 from pyspark.sql import DataFrame, SparkSession
+from tests.benchmarks.cost import cpu_of, take_turns
 from tests.benchmarks.presidio import start_analyzer
 from tests.detection_rules import matchers
 
@@ -54,7 +55,7 @@ from wardlake.pipelines.refresh.parents import few_parents
 from wardlake.ports.keys import Key
 from wardlake.ports.tables import DataFile
 from wardlake.publish.references import measure_references
-from wardlake.runs.cpu import tree_cpu_seconds
+from wardlake.runs.cpu import watched_cpu
 from wardlake.settings.knowledge import load_knowledge
 from wardlake.settings.load import load_settings
 from wardlake.settings.today import today
@@ -119,9 +120,9 @@ class Sides:
         frames = {name: self.read(name) for name in TABLES}
         tables = {name: replace(self.source.tables[name], references=self.references_among(name)) for name in TABLES}
         source = replace(self.source, tables=tables)
-        before = tree_cpu_seconds()
-        measured = measure_references(frames, source)
-        self.references_cost = round(tree_cpu_seconds() - before, 2)
+        with watched_cpu() as cpu:
+            measured = measure_references(frames, source)
+            self.references_cost = round(cpu.seconds(), 2)
         self.parents = few_parents(source, self.decided, frames, measured)
         return {name: frame.count() for name, frame in frames.items()}
 
@@ -139,16 +140,12 @@ class Sides:
         ways: dict[str, Callable[[str], DataFrame]] = {"plain": self.read, "wardlake": self.by_wardlake}
         ways["pandas"] = partial(self.by_pandas, once=False)
         ways["pandas_once_a_batch"] = partial(self.by_pandas, once=True)
-        best: dict[str, float] = {}
-        for turn in range(3):
-            for way, change in ways.items():
-                before = tree_cpu_seconds()
-                for name in TABLES:
-                    change(name).write.format("delta").mode("overwrite").save(str(self.scratch / way / name))
-                spent = round(tree_cpu_seconds() - before, 2)
-                if turn:
-                    best[way] = min(spent, best.get(way, spent))
-        return best
+
+        def rewrite(way: str) -> None:
+            for name in TABLES:
+                ways[way](name).write.format("delta").mode("overwrite").save(str(self.scratch / way / name))
+
+        return take_turns({way: partial(rewrite, way) for way in ways}, 2)[0]
 
     def by_wardlake(self, name: str) -> DataFrame:
         return deidentify_table(
@@ -246,9 +243,9 @@ class PandasRules:
 def beside_presidio(sides: Sides, rows: int, presidio_rows: int) -> dict[str, Any]:
     """Rows a CPU second on patients: every cell searched and every rule applied, by both."""
     files = [DataFile(path=str(p), size=p.stat().st_size) for p in sorted(Path(sides.path("patients")).glob("*.parquet"))]
-    ours = min(_cpu_of(lambda: _search_and_change(sides, files)) for _ in range(2))
+    ours = min(cpu_of(lambda: _search_and_change(sides, files)) for _ in range(2))
     sample = sides.read("patients").limit(presidio_rows).toPandas().astype("string").astype("object")
-    theirs = _cpu_of(lambda: run_presidio(sample))
+    theirs = cpu_of(lambda: run_presidio(sample))
     per_second = {"wardlake": round(rows / ours), "presidio_structured": round(len(sample) / theirs, 1)}
     return {"rows_a_cpu_second": per_second, "ratio": round(rows / ours / (len(sample) / theirs), 1)}
 
@@ -266,12 +263,6 @@ def run_presidio(sample: pd.DataFrame) -> None:
     filled = sample.fillna("")
     analysis = PandasAnalysisBuilder(analyzer=start_analyzer()).generate_analysis(filled)
     StructuredEngine().anonymize(filled, analysis, operators={"DEFAULT": OperatorConfig("hash")})
-
-
-def _cpu_of(work: Callable[[], object]) -> float:
-    before = tree_cpu_seconds()
-    work()
-    return tree_cpu_seconds() - before
 
 
 if __name__ == "__main__":

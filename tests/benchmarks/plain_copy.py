@@ -15,9 +15,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+from tests.benchmarks.cost import cpu_of
+
 from wardlake.adapters.delta_tables import DeltaTables
 from wardlake.adapters.spark_session import start_session
-from wardlake.runs.cpu import tree_cpu_seconds
 
 ROOT = Path(__file__).parents[2]
 
@@ -31,10 +32,12 @@ def main() -> None:
     asked = parser.parse_args()
     conf = {"spark.driver.memory": asked.memory, "spark.sql.shuffle.partitions": "8"}
     tables = DeltaTables(start_session("plain-copy", jar_folder=ROOT / ".tools" / "jars", conf=conf))
-    before = tree_cpu_seconds()
-    for number, path in enumerate(asked.tables):
-        tables.replace(str(asked.to / str(number)), tables.read(path))
-    print(json.dumps({"cpu_seconds": round(tree_cpu_seconds() - before, 1)}))
+
+    def copy() -> None:
+        for number, path in enumerate(asked.tables):
+            tables.replace(str(asked.to / str(number)), tables.read(path))
+
+    print(json.dumps({"cpu_seconds": cpu_of(copy)}))
 
 
 def cost_of_copies(paths: list[str], scratch: Path, memory: str, times: int) -> list[float]:

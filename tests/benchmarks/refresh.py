@@ -18,13 +18,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from tests.benchmarks.cost import cpu_of
 from tests.benchmarks.plain_copy import cost_of_copies
 
 from wardlake.adapters.spark_session import start_session
 from wardlake.pipelines.key_making import create_keys, domains_needed
 from wardlake.pipelines.refresh.run import run_refresh
 from wardlake.ports.tables import Tables
-from wardlake.runs.cpu import tree_cpu_seconds
 from wardlake.runs.engine import load_run
 from wardlake.settings.load import Settings, load_settings
 from wardlake.settings.today import today
@@ -105,10 +105,12 @@ def configure(origin: Path, scratch: Path) -> Settings:
 
 def cost_of_copy(tables: Tables, raw: list[str], target: Path) -> float:
     """CPU seconds of reading every raw table and writing it again as it is, in the process that refreshed them."""
-    before = tree_cpu_seconds()
-    for number, path in enumerate(raw):
-        tables.replace(str(target / str(number)), tables.read(path))
-    cost = tree_cpu_seconds() - before
+
+    def copy() -> None:
+        for number, path in enumerate(raw):
+            tables.replace(str(target / str(number)), tables.read(path))
+
+    cost = cpu_of(copy)
     shutil.rmtree(target)
     return cost
 

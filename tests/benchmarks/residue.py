@@ -18,6 +18,7 @@ from pathlib import Path
 
 import pyspark.sql.functions as F
 from pyspark.sql import Column, DataFrame, SparkSession
+from tests.benchmarks.cost import take_turns
 from tests.benchmarks.scan import ROOT, make_rows, scan_bare
 from tests.detection_rules import matchers
 from tests.spec.publish.residue_data import CLASSIFICATION, KEY, PATIENTS, residue_policy
@@ -29,7 +30,7 @@ from wardlake.ports.tables import DataFile
 from wardlake.publish.known_values import collect_known_values
 from wardlake.publish.known_values_index import KnownValues, load_known_values
 from wardlake.publish.known_values_matcher import known_matchers
-from wardlake.runs.cpu import tree_cpu_seconds
+from wardlake.runs.cpu import watched_cpu
 
 
 def main() -> None:
@@ -49,9 +50,9 @@ def main() -> None:
         )
         table = f"{folder}/observations"
         make_rows(spark, f"{arguments.sample}/observations.csv.gz", arguments.rows).write.format("delta").save(table)
-        before = tree_cpu_seconds()
-        known = make_known(spark, arguments.sample, arguments.known)
-        collecting = tree_cpu_seconds() - before
+        with watched_cpu() as cpu:
+            known = make_known(spark, arguments.sample, arguments.known)
+            collecting = cpu.seconds()
         seconds = measure(spark, table, known, arguments.repeat)
         spark.stop()
     seconds["known_values_only"] = round(seconds["known_values"] - seconds["read_only"], 2)
@@ -107,15 +108,7 @@ def measure(spark: SparkSession, table: str, known: KnownValues, repeat: int) ->
         "known_values": scan(*of_known),
         "all": scan(*detectors, *of_known),
     }
-    best: dict[str, float] = {}
-    for turn in range(repeat + 1):
-        for name, run in kinds.items():
-            before = tree_cpu_seconds()
-            run()
-            spent = round(tree_cpu_seconds() - before, 2)
-            if turn:
-                best[name] = min(spent, best.get(name, spent))
-    return best
+    return take_turns(kinds, repeat)[0]
 
 
 if __name__ == "__main__":

@@ -17,12 +17,12 @@ from pathlib import Path
 
 import pyspark.sql.functions as F
 from pyspark.sql import DataFrame, SparkSession
+from tests.benchmarks.cost import take_turns
 from tests.detection_rules import matchers
 
 from wardlake.adapters.spark_session import start_session
 from wardlake.detect.scan import scan_table
 from wardlake.ports.tables import DataFile
-from wardlake.runs.cpu import tree_cpu_seconds
 
 ROOT = Path(__file__).parents[2]
 TARGET, STRETCH = 8.0, 4.0
@@ -82,18 +82,7 @@ def measure(
     }
     if with_rlike:
         kinds["rlike"] = lambda: scan_rlike(frame)
-    cold: dict[str, float] = {}
-    best: dict[str, float] = {}
-    for turn in range(repeat + 1):
-        for name, scan in kinds.items():
-            before = tree_cpu_seconds()
-            scan()
-            spent = round(tree_cpu_seconds() - before, 2)
-            if turn:
-                best[name] = min(spent, best.get(name, spent))
-            else:
-                cold[name] = spent
-    return best, cold
+    return take_turns(kinds, repeat)
 
 
 def make_rows(spark: SparkSession, observations: str, rows: int) -> DataFrame:

@@ -14,9 +14,10 @@ import tempfile
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import date
+from itertools import count
 from pathlib import Path
 
-from tests.benchmarks.tokenise import tree_cpu
+from tests.benchmarks.cost import take_turns
 
 from wardlake.adapters.delta_tables import DeltaTables
 from wardlake.adapters.directory_objects import DirectoryObjects
@@ -72,13 +73,8 @@ def measure(source: SourceSpec, tables: DeltaTables, folder: Path, repeat: int) 
         "snapshot": snapshot,
         "verify": lambda turn: verify_snapshot(taken[turn], tables=tables, layout=layout, keys=keys),
     }
-    least = {name: float("inf") for name in kinds}
-    for turn in range(repeat + 1):
-        for name, work in kinds.items():
-            before = tree_cpu()
-            work(turn)
-            if turn:
-                least[name] = min(least[name], round(tree_cpu() - before, 2))
+    turns = {name: count() for name in kinds}
+    least, _ = take_turns({name: lambda name=name: kinds[name](next(turns[name])) for name in kinds}, repeat)
     return sum(table.hashes.row_count for table in taken[0].tables), least
 
 

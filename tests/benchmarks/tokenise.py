@@ -11,9 +11,9 @@ import argparse
 import hashlib
 import hmac
 import json
-import os
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pandas as pd
@@ -21,6 +21,7 @@ import pyspark.sql.functions as F
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql.pandas.functions import pandas_udf
 from pyspark.sql.types import LongType, StringType
+from tests.benchmarks.cost import take_turns
 
 from wardlake.adapters.spark_session import start_session
 from wardlake.ports.keys import Key
@@ -28,7 +29,6 @@ from wardlake.tokens.keyed import attach_keys, detach_keys, token_column
 from wardlake.tokens.keyring import KeyRing
 
 ROOT = Path(__file__).parents[2]
-TICK = os.sysconf("SC_CLK_TCK")
 RING = KeyRing(purpose="dev", keys={"patient": Key("dev/patient", 1, bytes(range(32)))})
 
 
@@ -62,15 +62,11 @@ def measure(spark: SparkSession, folder: Path, rows: int, repeat: int) -> dict[s
         "token_bigint": lambda df: by_expression(df, "account", LongType()),
         "pandas_udf": by_pandas,
     }
-    best: dict[str, float] = {}
-    for turn in range(repeat + 1):
-        for name, change in kinds.items():
-            before = tree_cpu()
-            change(spark.read.format("delta").load(source)).write.format("delta").mode("overwrite").save(str(folder / name))
-            spent = round(tree_cpu() - before, 2)
-            if turn:
-                best[name] = min(spent, best.get(name, spent))
-    return best
+
+    def rewrite(name: str, change: Callable[[DataFrame], DataFrame]) -> None:
+        change(spark.read.format("delta").load(source)).write.format("delta").mode("overwrite").save(str(folder / name))
+
+    return take_turns({name: partial(rewrite, name, change) for name, change in kinds.items()}, repeat)[0]
 
 
 def make_rows(spark: SparkSession, rows: int) -> DataFrame:
@@ -100,31 +96,6 @@ def by_pandas(df: DataFrame) -> DataFrame:
         return values.map(lambda v: hmac.new(key, v.encode(), hashlib.sha256).hexdigest()[:32])
 
     return df.withColumn("patient", pandas_udf(tokens, StringType())("patient"))  # type: ignore[call-overload]
-
-
-def tree_cpu() -> float:
-    """CPU seconds of this process and all its descendants, the dead ones that were waited for included."""
-    return sum(_cpu_of(pid) for pid in _tree(os.getpid()))
-
-
-def _tree(pid: int) -> Iterator[int]:
-    yield pid
-    for task in Path(f"/proc/{pid}/task").glob("*"):
-        for child in _read(task / "children").split():
-            yield from _tree(int(child))
-
-
-def _cpu_of(pid: int) -> float:
-    fields = _read(Path(f"/proc/{pid}/stat")).rsplit(")", 1)[-1].split()
-    return sum(map(int, fields[11:15])) / TICK
-
-
-def _read(path: Path) -> str:
-    """Empty for a process or thread that ended meanwhile; its CPU is then its parent's."""
-    try:
-        return path.read_text()
-    except (FileNotFoundError, ProcessLookupError):
-        return ""
 
 
 if __name__ == "__main__":

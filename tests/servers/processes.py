@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import secrets
 import shutil
 import socket
 import subprocess
@@ -15,6 +16,7 @@ from pathlib import Path
 from typing import Protocol, TypeVar
 
 LOOPBACK = "127.0.0.1"
+OUR_PORTS = range(15_000, 32_000)
 ROOT = Path(__file__).parent.parent.parent
 
 
@@ -23,10 +25,15 @@ class ServerFailed(RuntimeError):
 
 
 def free_port() -> int:
-    """A loopback port that nobody listened on a moment ago."""
-    with socket.socket() as probe:
-        probe.bind((LOOPBACK, 0))
-        return int(probe.getsockname()[1])
+    """A loopback port that nobody listens on, below those that the kernel hands to clients: test processes run side by side."""
+    while True:
+        with socket.socket() as probe:
+            port = secrets.choice(OUR_PORTS)
+            try:
+                probe.bind((LOOPBACK, port))
+            except OSError:
+                continue
+            return port
 
 
 def data_folder(name: str) -> Path:

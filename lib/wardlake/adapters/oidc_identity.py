@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -11,7 +10,7 @@ import jwt
 
 from wardlake.adapters.system_clock import SystemClock
 from wardlake.model.errors import NotAllowed
-from wardlake.model.identity import Identity, Role
+from wardlake.model.identity import Identity, Role, fingerprint
 from wardlake.ports.clock import Clock
 
 SOURCE = "oidc"
@@ -66,8 +65,8 @@ class OidcIdentity:
         roles = frozenset(self._issuer.roles[name] for name in named if isinstance(name, str) and name in self._issuer.roles)
         if not roles:
             raise NotAllowed("The token carries no role.", next_step=f"Ask for a value of the claim {self._issuer.role_claim}.")
-        fingerprint = hashlib.sha256(f"{SOURCE}:{claims['iss']}:{claims['sub']}".encode()).hexdigest()[:16]
-        return Identity(subject=f"oidc:{fingerprint}", roles=roles, source=SOURCE, credential=fingerprint)
+        owner = fingerprint(SOURCE, claims["iss"], claims["sub"])
+        return Identity(subject=f"oidc:{owner}", roles=roles, source=SOURCE, credential=owner)
 
     def _claims(self, token: str) -> Mapping[str, Any]:
         """The claims of a token that this issuer signed for us and that is in its time."""

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Collection
 from dataclasses import replace
 from typing import Any
 
 from wardlake.adapters.openbao_session import VaultAddress, ask, connect
 from wardlake.model.errors import KeysUnavailable, NotAllowed
-from wardlake.model.identity import Identity, Role
+from wardlake.model.identity import Identity, Role, fingerprint
 
 SOURCE = "vault"
 POLICY_PREFIX = "wardlake-"
@@ -41,7 +40,7 @@ class OpenBaoIdentity:
             subject=f"vault:{entity}",
             roles=roles,
             source=SOURCE,
-            credential=hashlib.sha256(f"{SOURCE}:{entity}".encode()).hexdigest()[:16],
+            credential=fingerprint(SOURCE, entity),
         )
 
     def second_factor(self, code: str) -> Identity:

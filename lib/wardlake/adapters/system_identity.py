@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import pwd
 from collections.abc import Callable, Collection, Mapping
@@ -12,7 +11,7 @@ from pathlib import Path
 from wardlake.adapters.system_clock import SystemClock
 from wardlake.adapters.totp import matching_step
 from wardlake.model.errors import NotAllowed
-from wardlake.model.identity import Identity, Role
+from wardlake.model.identity import Identity, Role, fingerprint
 from wardlake.ports.clock import Clock
 
 SOURCE = "operating-system"
@@ -49,7 +48,7 @@ class SystemIdentity:
             subject=f"os:{name}",
             roles=frozenset(self._roles[name]),
             source=SOURCE,
-            credential=hashlib.sha256(f"{SOURCE}:{number}".encode()).hexdigest()[:16],
+            credential=fingerprint(SOURCE, str(number)),
             production=False,
         )
 

@@ -65,8 +65,13 @@ def name_problem(name: str) -> str:
 def run_name_problem(run_id: str) -> str:
     """Why a record would not take this name of a run; empty where it would."""
     if not _NAME.fullmatch(run_id):
-        return "not a name"
+        return "is not a name"
     return next((f"looks like {shape}" for shape, pattern in IDENTIFIER_SHAPES.items() if pattern.search(run_id)), "")
+
+
+def actor_problem(subject: str) -> str:
+    """Why a record would not take this actor; empty where it would. Accounts of vaults are UUIDs, and an actor is no patient."""
+    return run_name_problem(_UUID.sub("account", subject))
 
 
 def _wrong_header(event: AuditEvent) -> Iterator[str]:
@@ -74,19 +79,10 @@ def _wrong_header(event: AuditEvent) -> Iterator[str]:
         yield "kind: not a kind of record"
     if not _is_utc(event.at):
         yield "at: not an ISO 8601 time in UTC"
-    for field in ("actor", "zone", "run_id", "dataset_id"):
-        text = getattr(event, field)
-        if not (text == "" and field != "actor") and not _NAME.fullmatch(text):
-            yield f"{field}: not a name"
-            continue
-        for shape, pattern in IDENTIFIER_SHAPES.items():
-            if pattern.search(_without_own_ids(text, field)):
-                yield f"{field}: looks like {shape}"
-
-
-def _without_own_ids(text: str, field: str) -> str:
-    """Accounts of vaults are UUIDs, and an actor is no patient."""
-    return _UUID.sub("", text) if field == "actor" else text
+    problems = {"actor": actor_problem(event.actor)}
+    for field in ("zone", "run_id", "dataset_id"):
+        problems[field] = run_name_problem(getattr(event, field)) if getattr(event, field) else ""
+    yield from (f"{field}: {problem}" for field, problem in problems.items() if problem)
 
 
 def _is_utc(text: str) -> bool:

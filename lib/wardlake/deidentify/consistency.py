@@ -7,15 +7,15 @@ from collections.abc import Iterator
 from wardlake.deidentify.date_shifts import check_date_shifts
 from wardlake.deidentify.decision_tree import DOCUMENT
 from wardlake.deidentify.foreign_keys import check_references
-from wardlake.deidentify.profiles import Complaint, check_profile
+from wardlake.deidentify.profiles import Complaint, KindsOfName, check_profile
 from wardlake.model.sources import SourceSpec
 from wardlake.model.treatments import Classification, Verdict
 
 
-def check_classification(source: SourceSpec, classification: Classification) -> list[Complaint]:
+def check_classification(source: SourceSpec, classification: Classification, kinds_of_name: KindsOfName) -> list[Complaint]:
     """Everything that does not hold, as (table, column, message): by profile, keys, date shifts and documents."""
     return [
-        *check_profile(classification),
+        *check_profile(classification, kinds_of_name),
         *check_references(source, classification),
         *check_date_shifts(source, classification),
         *check_documents(classification),

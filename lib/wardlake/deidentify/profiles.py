@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Collection, Iterator
+from dataclasses import replace
 
 from wardlake.model.treatments import (
     MODES_ALLOWED,
@@ -18,6 +19,7 @@ from wardlake.model.treatments import (
     Verdict,
 )
 
+KindsOfName = Callable[[str], Collection[IdentifierKind]]  # what the name of a column path speaks for
 Complaint = tuple[str, str, str]  # table, column path, message; table and column empty: the classification as a whole
 
 # 45 CFR 164.514(e)(2): direct identifiers that a limited data set must not hold, dates and places above street level aside
@@ -34,8 +36,11 @@ _HARBOURED = frozenset(IdentifierKind) - {IdentifierKind.PASSWORD}
 _OLDEST = 90  # 45 CFR 164.514(b)(2)(i)(C): ages over 89 are one class, 90 and over
 
 
-def check_profile(classification: Classification) -> list[Complaint]:
-    """Everything in a classification that its profile does not allow, as (table, column, message)."""
+def check_profile(classification: Classification, kinds_of_name: KindsOfName = lambda _path: ()) -> list[Complaint]:
+    """Everything in a classification that its profile does not allow, as (table, column, message).
+
+    A column without a `kind` whose name speaks for an age is held to what an age is held to.
+    """
     profile = classification.profile
     return [
         *_check_whole(classification),
@@ -43,9 +48,15 @@ def check_profile(classification: Classification) -> list[Complaint]:
             (table, path, message)
             for table, decisions in classification.tables.items()
             for path, decision in decisions.items()
-            for message in _check_decision(decision, profile)
+            for message in _check_decision(_of_its_kind(decision, kinds_of_name(path)), profile)
         ),
     ]
+
+
+def _of_its_kind(decision: Decision, by_name: Collection[IdentifierKind]) -> Decision:
+    """A rule for what its name calls an age is an age's, where nobody said what it is."""
+    unsaid = decision.kind is None and decision.verdict is Verdict.SENSITIVE
+    return replace(decision, kind=IdentifierKind.AGE) if unsaid and IdentifierKind.AGE in by_name else decision
 
 
 def _check_whole(classification: Classification) -> Iterator[Complaint]:
@@ -65,7 +76,10 @@ def _check_decision(decision: Decision, profile: Profile) -> Iterator[str]:
     if decision.verdict is Verdict.SAFE and decision.kind in _never_safe(profile):
         yield f"profile {profile} does not let a column of kind {decision.kind} pass as safe"
     if profile is Profile.SAFE_HARBOR and decision.kind is IdentifierKind.AGE and _tells_high_ages(rule):
-        yield f"profile {profile} needs one class for ages of {_OLDEST} and over: rule age, or bucket with last edge {_OLDEST}"
+        yield (
+            f"profile {profile} needs one class for ages of {_OLDEST} and over: rule age, or bucket with last edge {_OLDEST}; "
+            "what is no age gets the `kind` that it is"
+        )
     yield from _check_parameters(rule)
 
 

@@ -23,7 +23,7 @@ from wardlake.detect.json_keys import JsonKeys, hide_data_keys
 from wardlake.detect.leaves import count_leaf
 from wardlake.detect.matching import Matcher
 from wardlake.detect.storage import StorageOptions, open_filesystem
-from wardlake.model.errors import ContractBroken, StorageUnavailable, WardlakeError
+from wardlake.model.errors import ConfigurationError, ContractBroken, StorageUnavailable, WardlakeError
 from wardlake.ports.tables import DataFile
 from wardlake.runs.storage_failures import storage_failure
 
@@ -44,11 +44,12 @@ class Unit:
 
 @dataclass(frozen=True, slots=True)
 class Failed:
-    """A file that a worker could not scan, in words without a value. `of_storage` says what to do where the storage failed."""
+    """A file that a worker could not scan, in words without a value, and what it is called: the data's fault, or another's."""
 
     file: str
     what: str
-    of_storage: str = ""
+    next_step: str = ""
+    called: type[WardlakeError] = ContractBroken
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -195,10 +196,11 @@ def scan_shares(units: Iterable[Sequence[Unit]], plan: ScanPlan) -> Iterator[dic
                 parts.append(scan_unit(unit, plan))
             yield merge_paths(parts)
         except WardlakeError as error:
-            yield Failed(current, error.what)
+            yield Failed(current, error.what, error.next_step, type(error))
         except Exception as error:  # reported by its type alone
             wrong, next_step = storage_failure(error) or ("", "")
-            yield Failed(current, f"A data file could not be scanned: {wrong or type(error).__name__}", next_step)
+            what = f"A data file could not be scanned: {wrong or type(error).__name__}"
+            yield Failed(current, what, next_step, StorageUnavailable if wrong else ContractBroken)
 
 
 def _run(spark: SparkSession, units: Sequence[Unit], plan: ScanPlan) -> list[dict[str, Tally]]:
@@ -213,12 +215,17 @@ def _run(spark: SparkSession, units: Sequence[Unit], plan: ScanPlan) -> list[dic
 
 
 def require_scanned(failures: Sequence[Failed]) -> None:
-    """Raise what kept files from being scanned; the storage's own failures first, since they explain the others."""
-    storage = [failed for failed in failures if failed.of_storage]
-    if storage:
-        raise StorageUnavailable(storage[0].what, which=[failed.file for failed in storage], next_step=storage[0].of_storage)
-    if failures:
-        raise ContractBroken(failures[0].what, which=[failed.file for failed in failures])
+    """Raise what kept files from being scanned: of several causes, the one that explains the others."""
+    if not failures:
+        return
+    causes: tuple[type[WardlakeError], ...] = (ConfigurationError, StorageUnavailable)
+    cause = next((cause for cause in causes if any(failed.called is cause for failed in failures)), None)
+    found = [failed for failed in failures if cause is None or failed.called is cause]
+    first = found[0]
+    if cause is ConfigurationError:
+        raise ConfigurationError(what=first.what, next_step=first.next_step)
+    called = StorageUnavailable if cause is StorageUnavailable else ContractBroken
+    raise called(first.what, which=[failed.file for failed in found], next_step=first.next_step)
 
 
 def _choose(schema: StructType, columns: Sequence[str] | None) -> StructType:

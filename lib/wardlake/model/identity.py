@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -29,3 +30,8 @@ class Identity:
     credential: str
     second_factor: bool = False
     production: bool = True
+
+
+def fingerprint(*owner: str) -> str:
+    """Of a credential's owner, opaque. It begins with a letter: sixteen digits alone would read as a card number in a record."""
+    return f"p{hashlib.sha256(':'.join(owner).encode()).hexdigest()[:16]}"

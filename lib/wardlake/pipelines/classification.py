@@ -12,7 +12,6 @@ from typing import Any
 from wardlake.classify.decisions import write_decision
 from wardlake.classify.gate import check_decisions
 from wardlake.classify.review import APPROVED, approve, load_approvals, request_reviews, review
-from wardlake.deidentify.consistency import check_classification
 from wardlake.model.errors import ConfigurationError, Mistake
 from wardlake.model.evidence import ColumnEvidence
 from wardlake.model.identifiers import ColumnPath, new_run_id
@@ -23,6 +22,7 @@ from wardlake.pipelines.ports_in_hand import PortsInHand
 from wardlake.pipelines.refresh.classify import gather_evidence, unclassified, undecided
 from wardlake.pipelines.refresh.job import RefreshJob
 from wardlake.pipelines.refresh.snapshot import decided_columns
+from wardlake.settings.check import complaints_about
 from wardlake.settings.classification import ClassificationFile, Entry, decision_of
 from wardlake.settings.load import Settings, with_classifications_read_again
 from wardlake.settings.validation import adapter_for, validate
@@ -148,8 +148,7 @@ def require_consistent(settings: Settings, name: str, column: ColumnPath, decisi
     now, path = settings.classification(name), classification_file(settings, name)
     columns: Mapping[str, Decision] = {**now.tables.get(column.table, {}), column.path: decision}
     then = replace(now, tables={**now.tables, column.table: columns})
-    source = settings.source(now.source)
-    complaints = check_classification(source, then)
+    complaints = complaints_about(settings, then)
     if complaints:
         mistakes = [
             Mistake(str(path), 0, f"{table}.{place}: {message}" if table else message) for table, place, message in complaints

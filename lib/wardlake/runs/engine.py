@@ -10,7 +10,7 @@ from typing import Any, Protocol
 from wardlake.model.errors import ConfigurationError, RunLocked, WardlakeError
 from wardlake.model.plan import Outcome, Plan, Step
 from wardlake.ports.registry import Registry, RegistryUnavailable
-from wardlake.runs.cpu import tree_cpu_seconds
+from wardlake.runs.cpu import watched_cpu
 from wardlake.runs.states import (
     FINAL_EXIT_CODES,
     Run,
@@ -121,9 +121,10 @@ def _do_step(step: Step, run: Run, work: Work, registry: Registry, progress: Pro
             f"{', '.join(missing)}.",
             next_step="run those first, or the whole run without --only",
         )
-    wall, cpu = time.monotonic(), tree_cpu_seconds()
+    wall = time.monotonic()
     try:
-        outcome = work.functions[step.name](outcomes)
+        with watched_cpu() as cpu:
+            outcome = work.functions[step.name](outcomes)
     except BaseException as problem:
         code = getattr(problem, "exit_code", 70)
         state = RunState.REFUSED if code in FINAL_EXIT_CODES else RunState.HALTED
@@ -134,7 +135,7 @@ def _do_step(step: Step, run: Run, work: Work, registry: Registry, progress: Pro
         outcome=outcome,
         fingerprint=work.fingerprints[step.name],
         wall_seconds=round(time.monotonic() - wall, 3),
-        cpu_seconds=round(tree_cpu_seconds() - cpu, 3),
+        cpu_seconds=round(cpu.seconds(), 3),
     )
     run = run.with_step(step.name, record)
     save_run(registry, run)

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import partial
 
+from wardlake.classify.names import kinds_of_name
 from wardlake.deidentify.consistency import check_classification
 from wardlake.deidentify.profiles import Complaint
 from wardlake.model.errors import ConfigurationError, Mistake
+from wardlake.model.treatments import Classification
+from wardlake.settings.knowledge import load_evidence_rules
 from wardlake.settings.load import ConfFile, Settings
 
 
@@ -14,11 +18,15 @@ def check_settings(settings: Settings) -> None:
     """Raise `ConfigurationError` with all that profiles do not allow, and all decisions that do not go together."""
     mistakes: list[Mistake] = []
     for file in settings.classifications.values():
-        classification = file.value.decisions()
-        source = settings.sources[classification.source].value
-        mistakes += _pointed_at(file, check_classification(source, classification))
+        mistakes += _pointed_at(file, complaints_about(settings, file.value.decisions()))
     if mistakes:
         raise ConfigurationError(mistakes)
+
+
+def complaints_about(settings: Settings, classification: Classification) -> list[Complaint]:
+    """All that does not hold of one classification, as (table, column, message)."""
+    names = load_evidence_rules(settings.conf).names
+    return check_classification(settings.source(classification.source), classification, partial(kinds_of_name, lists=names))
 
 
 def _pointed_at(file: ConfFile, complaints: Iterable[Complaint]) -> list[Mistake]:

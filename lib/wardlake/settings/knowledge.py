@@ -50,17 +50,21 @@ def load_knowledge(conf: Path) -> Knowledge:
     if wrong := sorted(set(zip3.allowed) & set(zip3.denied)):
         raise ConfigurationError([Mistake(f"{conf.name}/disclosure/zip3_allowed.yaml", 0, f"allowed and denied: {wrong}")])
     patterns = f"{conf.name}/detection/patterns.yaml"
-    evidence = f"{conf.name}/detection/evidence.yaml"
     return Knowledge(
         patterns=parse_patterns(_document(conf, "detection/patterns.yaml"), file=patterns),
         name_words=parse_name_words(_document(conf, "detection/names.yaml")),
-        evidence=parse_evidence_rules(_document(conf, "detection/evidence.yaml"), file=evidence),
+        evidence=load_evidence_rules(conf),
         residue=_validated(conf, "disclosure/residue.yaml", ResiduePolicy),
         zip3=zip3,
         shared_days=_validated(conf, "disclosure/shared_days.yaml", SharedDayLimits),
         surrogates=_surrogates(conf),
         password_hash=_validated(conf, "disclosure/dev_password.yaml", DevPassword).hash,
     )
+
+
+def load_evidence_rules(conf: Path) -> EvidenceRules:
+    """`conf/detection/evidence.yaml` alone: what contents and names speak for."""
+    return parse_evidence_rules(_document(conf, "detection/evidence.yaml"), file=f"{conf.name}/detection/evidence.yaml")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -17,7 +17,9 @@ SOURCE = SourceSpec(
 def complaints(**notes: Decision) -> list[tuple[str, str, str]]:
     decided = {path.replace("__", "$."): decision for path, decision in notes.items()}
     return check_classification(
-        SOURCE, Classification(source="s", profile=Profile.EXPERT, token_mode=TokenMode.KEYED, tables={"notes": decided})
+        SOURCE,
+        Classification(source="s", profile=Profile.EXPERT, token_mode=TokenMode.KEYED, tables={"notes": decided}),
+        lambda path: (),
     )
 
 

@@ -104,6 +104,16 @@ def test_safe_harbor_refuses_what_keeps_ages_over_89_apart(rule: Bucket | Genera
     assert check_profile(classified(Profile.SAFE_HARBOR, sensitive(rule))) == []
 
 
+def test_a_column_whose_name_speaks_for_an_age_is_held_to_that_unless_somebody_said_what_it_is() -> None:
+    def by_name(path: str) -> tuple[IdentifierKind, ...]:
+        return (IdentifierKind.AGE,)
+
+    unsaid = classified(Profile.SAFE_HARBOR, sensitive(Bucket(width=5)))
+    assert "one class for ages of 90 and over" in check_profile(unsaid, by_name)[0][2]
+    said = classified(Profile.SAFE_HARBOR, sensitive(Bucket(width=5), IdentifierKind.UNIQUE_CODE))
+    assert check_profile(said, by_name) == []
+
+
 @pytest.mark.parametrize(
     "rule", [Age(), DateYear(birth=True), Bucket(edges=(0.0, 18.0, 65.0, 90.0)), Generalise(to={"92": "90"})]
 )

@@ -276,6 +276,21 @@ def test_a_store_that_does_not_answer_a_worker_is_the_storage_s_failure(monkeypa
     assert error.value.which == ("a.parquet",)
 
 
+def test_a_worker_without_credentials_is_the_configuration_s_fault_and_named() -> None:
+    plan = ScanPlan(
+        schema=from_arrow_schema(pa.schema([("a", pa.string())])),
+        matchers=(DASHES,),
+        with_shapes=False,
+        rows_per_unit=0,
+        storage=StorageOptions(endpoint="http://127.0.0.1:1", credentials="env:SCAN_ABSENT"),
+    )
+    failed = [each for each in scan_shares([[Unit("s3a://lake/a.parquet", 9, 0, 1)]], plan) if isinstance(each, Failed)]
+    with pytest.raises(ConfigurationError, match="no credentials") as error:
+        require_scanned([Failed("b.parquet", "away", called=StorageUnavailable), *failed])
+    assert error.value.exit_code == 2
+    assert "SCAN_ABSENT_ACCESS_KEY" in error.value.next_step
+
+
 def test_an_unknown_file_system_is_refused() -> None:
     from wardlake.detect.storage import open_filesystem
 

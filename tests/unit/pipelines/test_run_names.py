@@ -8,9 +8,11 @@ from pathlib import Path
 import pytest
 
 from wardlake.adapters.sqlite_registry import SqliteRegistry
-from wardlake.model.errors import ConfigurationError
+from wardlake.audit.scan import name_problem
+from wardlake.model.errors import ConfigurationError, NotAllowed
+from wardlake.model.identity import Identity, Role, fingerprint
 from wardlake.pipelines.dev_refresh import PLAN
-from wardlake.pipelines.refresh.begin import give_up_others, require_name
+from wardlake.pipelines.refresh.begin import give_up_others, require_actor, require_name
 from wardlake.runs.engine import load_run, save_run
 from wardlake.runs.states import Run, RunState
 
@@ -34,6 +36,26 @@ def test_a_name_that_no_audit_record_would_take_is_refused_before_any_work(name:
     with pytest.raises(ConfigurationError, match="looks like") as refused:
         require_name(name)
     assert name not in refused.value.what
+
+
+@pytest.mark.parametrize("name", ["os:anna", "oidc:p1234567890123456", "vault:0b1b3c5e-4f2a-4f0e-9d3c-1a2b3c4d5e6f"])
+def test_a_caller_whom_a_record_takes_may_begin(name: str) -> None:
+    require_actor(caller(name))
+
+
+@pytest.mark.parametrize("name", ["os:364075005", "os:anna lee", "os:anna@example.org"])
+def test_a_caller_whom_no_record_would_take_is_refused_before_any_work(name: str) -> None:
+    with pytest.raises(NotAllowed, match="takes no actor") as refused:
+        require_actor(caller(name))
+    assert name not in str(refused.value)
+
+
+def test_no_fingerprint_of_a_credential_looks_like_an_identifier() -> None:
+    assert {name_problem(fingerprint("oidc", "issuer", str(number))) for number in range(20_000)} == {""}
+
+
+def caller(subject: str) -> Identity:
+    return Identity(subject=subject, roles=frozenset({Role.PIPELINE}), source="oidc", credential="p0")
 
 
 def test_a_fresh_run_gives_up_every_unfinished_run_like_it_and_no_other(tmp_path: Path) -> None:

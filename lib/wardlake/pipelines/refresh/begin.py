@@ -7,7 +7,7 @@ import secrets
 from collections.abc import Callable
 from typing import Any
 
-from wardlake.audit.scan import run_name_problem
+from wardlake.audit.scan import actor_problem, run_name_problem
 from wardlake.model.errors import ConfigurationError, NotAllowed
 from wardlake.model.identifiers import new_run_id
 from wardlake.model.identity import Identity, Role
@@ -126,4 +126,15 @@ def require_name(run_id: str) -> None:
         raise ConfigurationError(
             what=f"The audit takes no run's name that {problem}.",
             next_step="e.g. --run-id nightly-20260131 instead of nightly-2026-01-31",
+        )
+
+
+def require_actor(actor: Identity) -> None:
+    """Raise `NotAllowed` for a caller whose name no record takes: nothing that they do could be recorded."""
+    problem = actor_problem(actor.subject)
+    if problem:
+        raise NotAllowed(
+            f"The audit takes no actor whose name {problem}.",
+            which=[actor.source],
+            next_step="Run as an account of another name: letters, digits and . _ - @ only, no identifier.",
         )

@@ -16,7 +16,7 @@ from wardlake.model.zones import Zone
 from wardlake.pipelines.dev_refresh import PLAN
 from wardlake.pipelines.fingerprints import code_version, fingerprint
 from wardlake.pipelines.ports_in_hand import PortsInHand
-from wardlake.pipelines.refresh.begin import choose_run, give_up_others, parse_sample, require_role
+from wardlake.pipelines.refresh.begin import choose_run, give_up_others, parse_sample, require_actor, require_role
 from wardlake.pipelines.refresh.job import RefreshJob
 from wardlake.pipelines.refresh.publish import rule_id
 from wardlake.pipelines.refresh.report import write_halted_report
@@ -52,6 +52,7 @@ def run_refresh(
     fraction = parse_sample(sample)
     actor = ports.identity.caller()
     require_role(actor, Role.PIPELINE, "A refresh")
+    require_actor(actor)
     require_audit(ports.trail)
     arguments = {"dataset": name, "sample": fraction, "location": spec.location}
     run = choose_run(
