@@ -31,10 +31,11 @@ class Command:
 def name_run(dag_run_id: str) -> str:
     """The run id of a DAG run: the same for every step and every retry, different for different DAG runs.
 
-    A date loses its dashes: the audit takes no name that could be somebody's date.
+    A date loses its dashes and a long number is parted: the audit takes no name that could be somebody's date or number.
     """
     readable = re.sub(r"[^A-Za-z0-9]+", "-", dag_run_id).strip("-")[:40]
     readable = re.sub(r"(?<!\d)(\d{4})-(\d{2})-(\d{2})(?!\d)", r"\1y\2m\3d", readable)
+    readable = re.sub(r"(\d{8})(?=\d)", r"\1t", readable)
     return f"{readable}-{hashlib.sha256(dag_run_id.encode()).hexdigest()[:8]}"
 
 

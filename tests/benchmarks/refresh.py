@@ -3,8 +3,9 @@
     python -m tests.benchmarks.refresh --from FOLDER [--memory 3g] [--scratch FOLDER]
 
 FOLDER holds an export as Parquet, e.g. one that `tests.benchmarks.amplify` made. Each side runs in fresh processes, as jobs do,
-CPU of the whole process tree from the session's start on: the refresh once, then three copies of its raw tables, of which the
-median counts (`tests.benchmarks.plain_copy`). A copy in the refresh's own process, already compiled, is told beside it.
+CPU of the whole process tree from the session's start on: the snapshot alone, then the steps of the promise, with nothing compiled
+before, then three copies of the raw tables, of which the median counts (`tests.benchmarks.plain_copy`). A copy in the process of
+the promised steps, already compiled, is told beside it.
 """
 
 from __future__ import annotations
@@ -13,6 +14,8 @@ import argparse
 import json
 import shutil
 import statistics
+import subprocess
+import sys
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -26,7 +29,7 @@ from wardlake.pipelines.key_making import create_keys, domains_needed
 from wardlake.pipelines.refresh.run import run_refresh
 from wardlake.ports.tables import Tables
 from wardlake.runs.engine import load_run
-from wardlake.settings.load import Settings, load_settings
+from wardlake.settings.load import load_settings
 from wardlake.settings.today import today
 from wardlake.snapshot.manifest import find_manifest
 from wardlake.wiring import Wiring
@@ -51,28 +54,44 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--from", dest="origin", type=Path, required=True)
     parser.add_argument("--memory", default="3g")
-    parser.add_argument("--scratch", default=None, help="where the lake lies while this runs")
+    parser.add_argument("--scratch", type=Path, default=None, help="where the lake lies while this runs")
+    parser.add_argument(
+        "--snapshot", action="store_true", help="only take the snapshot into --scratch: the benchmark's first process"
+    )
     asked = parser.parse_args()
+    if asked.snapshot:
+        refresh(asked.scratch, asked.memory, only="snapshot")
+        return
     with tempfile.TemporaryDirectory(dir=asked.scratch) as scratch:
         print(json.dumps(measure(asked.origin.resolve(), Path(scratch), asked.memory), indent=2))
 
 
-def measure(origin: Path, scratch: Path, memory: str) -> Mapping[str, Any]:
-    """Ratios to the plain copy, by step and in all."""
-    settings = configure(origin, scratch)
+def refresh(scratch: Path, memory: str, *, only: str = "") -> tuple[Wiring, Mapping[str, Any]]:
+    """Refresh as configured in `scratch`, or go on with the run there; what it was wired with and what it answered."""
+    settings = load_settings(scratch / "conf", "embedded", today=today())
     conf = {"spark.driver.memory": memory, "spark.sql.shuffle.partitions": "8"}
     spark = start_session("wardlake-refresh-benchmark", jar_folder=ROOT / ".tools" / "jars", conf=conf)
     wiring = Wiring(environment=settings.environment, lake=str(scratch / "lake"), root=settings.root, session=lambda: spark)
-    create_keys(wiring, domains_needed(settings.classification("synthea")))
+    if only:
+        create_keys(wiring, domains_needed(settings.classification("synthea")))
     answer = run_refresh(
-        settings, wiring, source="synthea", classification="", sample="100%", run_id="", only="", fresh=True,
+        settings, wiring, source="synthea", classification="", sample="100%", run_id="", only=only, fresh=False,
         progress=Quiet(), told=lambda _: None,
     )  # fmt: skip
+    return wiring, answer
+
+
+def measure(origin: Path, scratch: Path, memory: str) -> Mapping[str, Any]:
+    """Ratios to the plain copy, by step and in all."""
+    configure(origin, scratch)
+    first = [sys.executable, "-m", "tests.benchmarks.refresh", "--snapshot", "--from", str(origin), "--scratch", str(scratch)]
+    subprocess.run([*first, "--memory", memory], check=True, cwd=ROOT)
+    wiring, answer = refresh(scratch, memory)
     run = load_run(wiring.registry, answer["run_id"])
     assert run is not None
     raw = [table.path for table in find_manifest(wiring.tables, wiring.layout, "synthea", answer["run_id"]).tables]
     warm = cost_of_copy(wiring.tables, raw, scratch / "copy")
-    spark.stop()
+    wiring.session().stop()
     copies = cost_of_copies(raw, scratch, memory, COPIES)
     copy = statistics.median(copies)
     cpu = {name: step.cpu_seconds for name, step in run.steps.items()}
@@ -88,7 +107,7 @@ def measure(origin: Path, scratch: Path, memory: str) -> Mapping[str, Any]:
     }
 
 
-def configure(origin: Path, scratch: Path) -> Settings:
+def configure(origin: Path, scratch: Path) -> None:
     """The repository's configuration, with the source read from Parquet files at `origin`."""
     shutil.copytree(ROOT / "conf", scratch / "conf")
     (scratch / "expectations").symlink_to(ROOT / "expectations")
@@ -100,7 +119,6 @@ def configure(origin: Path, scratch: Path) -> Settings:
         if not line.startswith("read:")
     ]
     source.write_text("\n".join(changed) + "\n", "utf-8")
-    return load_settings(scratch / "conf", "embedded", today=today())
 
 
 def cost_of_copy(tables: Tables, raw: list[str], target: Path) -> float:

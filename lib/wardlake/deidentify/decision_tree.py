@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from wardlake.model.treatments import Decision
 
-ELEMENTS, DOCUMENT, MAP_KEY, MAP_VALUE = "[]", "$", "{key}", "{value}"
+ELEMENTS, DOCUMENT = "[]", "$"
 _STEP = re.compile(r"\[\]|\$|[^.\[\]$]+")
 
 

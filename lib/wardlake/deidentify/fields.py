@@ -10,11 +10,12 @@ from pyspark.sql import functions as F
 from pyspark.sql.types import ArrayType, DataType, MapType, StructField, StructType
 
 from wardlake.deidentify.column_types import is_text
-from wardlake.deidentify.decision_tree import DOCUMENT, ELEMENTS, MAP_KEY, MAP_VALUE, Node
+from wardlake.deidentify.decision_tree import DOCUMENT, ELEMENTS, Node
 from wardlake.deidentify.json_documents import rewrite_document
 from wardlake.deidentify.row_context import RowContext
 from wardlake.deidentify.rules import apply_rule
 from wardlake.model.errors import ConfigurationError, UnclassifiedColumns, WardlakeError
+from wardlake.model.identifiers import MAP_KEY, MAP_VALUE
 from wardlake.model.quoting import quote_name
 from wardlake.model.treatments import Decision, Null, Token, Verdict
 
@@ -124,13 +125,16 @@ class Walk:
                 return None
 
 
-def transform_columns(row: RowContext, fields: Sequence[StructField], tree: Node) -> list[Column]:
-    """These columns of the row's table as the decisions leave them; raises `UnclassifiedColumns` naming every one without."""
-    walk, kept = Walk(row), []
+def transform_columns(row: RowContext, fields: Sequence[StructField], tree: Node) -> dict[str, Column]:
+    """These columns of the row's table as the decisions leave them, by name and in order; of what is gone there is none.
+
+    Raises `UnclassifiedColumns` naming every one without a decision.
+    """
+    walk, kept = Walk(row), dict[str, Column]()
     for each in fields:
         value = walk.transform(F.col(quote_name(each.name)), each.dataType, tree.at(each.name), each.name)
         if value is not None:
-            kept.append(value.alias(each.name))
+            kept[each.name] = value
     if walk.missing:
         raise UnclassifiedColumns(
             f"Columns of table {row.table.name} have no decision.",

@@ -11,13 +11,14 @@ from pyspark.sql import functions as F
 from pyspark.sql.types import ArrayType, DataType, MapType, StructType
 
 from wardlake.deidentify.column_types import is_text
-from wardlake.deidentify.decision_tree import DOCUMENT, ELEMENTS, MAP_KEY, MAP_VALUE, Node, grow_tree
+from wardlake.deidentify.decision_tree import DOCUMENT, ELEMENTS, Node, grow_tree
 from wardlake.deidentify.fields import transform_columns
 from wardlake.deidentify.json_documents import document_arrays
 from wardlake.deidentify.own_identifiers import OWN
 from wardlake.deidentify.reference_data import ReferenceData
 from wardlake.deidentify.row_context import RowContext
 from wardlake.deidentify.token_requests import ROW, ElementKind, Identifier, IdentifierRecorder
+from wardlake.model.identifiers import MAP_KEY, MAP_VALUE
 from wardlake.model.quoting import quote_name
 from wardlake.model.sources import TableSpec
 from wardlake.model.treatments import Decision, FormatToken, Token, TokenMode
@@ -77,7 +78,7 @@ class RowElements:
         """`df` with a column `ROW` that rows of one content share, and the identifiers by kind: `ROW`, `value`."""
         tree = grow_tree(self.decisions)
         holding = [each.name for each in df.schema.fields if (node := tree.at(each.name)) and node.below]
-        plain = [each.name for each in df.schema.fields if isinstance(each.dataType, ArrayType | MapType)]
+        plain = [each.name for each in df.schema.fields if each.name != OWN and isinstance(each.dataType, ArrayType | MapType)]
         content = F.to_json(F.struct(*map(F.col, map(quote_name, dict.fromkeys([*holding, *plain])))))
         rows = df.withColumn(ROW, F.xxhash64(content))  # rows that share it by chance share their tokens, and take only their own
         noted = Noted(table=self.table, decisions=self.decisions, references=self.references, mode=TokenMode.RANDOM)
@@ -102,7 +103,7 @@ class Noted:
         """Every identifier with the part and the part's column in which it lies."""
         for part in _parts(whole):
             for column in part.rows.schema.fields:
-                if column.name == ROW:
+                if column.name in (ROW, OWN):
                     continue
                 recorder = IdentifierRecorder(self.mode)
                 transform_columns(self._context(schema, recorder), [column], part.tree)

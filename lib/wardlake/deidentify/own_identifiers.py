@@ -157,8 +157,12 @@ def _separated(text: Column) -> Column:
 
 
 def _signs(text: Column) -> Column:
-    """Letters and digits alone, in lower case: whatever stands between them, a text that holds another's is found by it."""
-    return F.lower(F.regexp_replace(text, _NO_SIGN, ""))
+    """Letters and digits alone, in capitals: whatever stands between them, a text that holds another's is found by it.
+
+    Capitals last, since the small letter of a sigma depends on what follows it; through small letters, since some letters (a
+    dotted capital I) are only there another's.
+    """
+    return F.regexp_replace(F.upper(F.lower(F.upper(text))), _NO_SIGN, "")
 
 
 def _literal(word: Column) -> Column:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import replace
 
@@ -89,13 +90,15 @@ def _tells_high_ages(rule: Rule | None) -> bool:
         case Bucket():
             return not rule.edges or max(rule.edges) > _OLDEST
         case Generalise():
-            return rule.numbers == "keep" or any(_is_high_age(told) for told in (*rule.to.values(), rule.other or ""))
+            return rule.numbers == "keep" or _tells_apart({*rule.to.values(), rule.other or ""})
         case _:
             return False
 
 
-def _is_high_age(told: str) -> bool:
-    return told.isdecimal() and int(told) > _OLDEST
+def _tells_apart(labels: Collection[str]) -> bool:
+    """Whether labels name an age over 90, or two of them one from 90 up: `90`, `90+` or `90 and over` is one class."""
+    oldest = [max(map(int, numbers)) for label in labels if (numbers := re.findall(r"\d+", label))]
+    return any(age > _OLDEST for age in oldest) or sum(age == _OLDEST for age in oldest) > 1
 
 
 def _never_safe(profile: Profile) -> frozenset[IdentifierKind]:

@@ -7,6 +7,7 @@ from datetime import date
 
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
+from pyspark.sql.types import StructType
 
 from wardlake.deidentify.decision_tree import grow_tree
 from wardlake.deidentify.fields import transform_columns
@@ -15,8 +16,9 @@ from wardlake.deidentify.own_identifiers import OWN, join_own_identifiers
 from wardlake.deidentify.reference_data import ReferenceData
 from wardlake.deidentify.row_context import RowContext
 from wardlake.deidentify.token_columns import token_columns
+from wardlake.deidentify.token_requests import IdentifierRecorder
 from wardlake.model.sources import TableSpec
-from wardlake.model.treatments import Decision
+from wardlake.model.treatments import Decision, TokenMode
 from wardlake.publish.column_comments import drop_comments
 from wardlake.tokens.source import TokenSource
 
@@ -57,4 +59,20 @@ def deidentify_table(
     kept = transform_columns(row, df.schema.fields, grow_tree(decisions))
     if row.own_identifiers is not None and own_identifiers is not None:
         df = join_own_identifiers(df, own_identifiers, patient=table.patient)
-    return drop_comments(columns.attach(df).select(*kept))
+    return drop_comments(columns.attach(df).select(*[value.alias(name) for name, value in kept.items()]))
+
+
+def released_columns(
+    schema: StructType, *, table: TableSpec, decisions: Mapping[str, Decision], references: ReferenceData
+) -> list[str]:
+    """The names of the columns that `deidentify_table` leaves of a table of this schema, in order; reads no row."""
+    row = RowContext(
+        table=table,
+        schema=schema,
+        decisions=decisions,
+        tokens=IdentifierRecorder(TokenMode.KEYED),
+        references=references,
+        as_of=date.max,
+        own_identifiers=F.col(OWN) if table.patient else None,  # named, never read
+    )
+    return list(transform_columns(row, schema.fields, grow_tree(decisions)))

@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass
 from datetime import datetime
 
+MAP_KEY, MAP_VALUE = "{key}", "{value}"  # the two sides of a map, as steps of a path
 _PATH = re.compile(r"^[^.\[\]$]+(\[\])?(\.[^.\[\]$]+(\[\])?)*(\$(\.[^.\[\]$]+(\[\])?|\[\])*)?$")
 
 

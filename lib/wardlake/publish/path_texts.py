@@ -10,10 +10,8 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 from pyspark.sql.types import ArrayType, DataType, MapType, StringType, StructType
 
-from wardlake.model.identifiers import ColumnPath
+from wardlake.model.identifiers import MAP_KEY, MAP_VALUE, ColumnPath
 from wardlake.model.quoting import quote_name
-
-MAP_KEY, MAP_VALUE = "{key}", "{value}"
 
 
 def select_path(rows: DataFrame, path: str) -> Column:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from math import expm1
 
-from scipy.stats import poisson
+from scipy.stats import binom
 
 from wardlake.detect.counting import CellCounts, Hit
 from wardlake.detect.patterns import BARE
@@ -165,8 +166,8 @@ def _known_severity(
         return FINDING
     chances = chance.numbers if matcher == KNOWN_DIGITS else chance.formats
     rare = policy.chance.rare_format if permuted else policy.chance.rare
-    accidents = counts.distinct_estimate * chances.get(kind, 0.0)
-    return FINDING if is_no_accident(distinct, accidents, rare) else NOTICE
+    texts = max(counts.distinct_estimate, distinct)
+    return FINDING if is_no_accident(distinct, texts, chances.get(kind, 0.0), rare) else NOTICE
 
 
 def _is_permuted(counts: CellCounts, decision: Decision) -> bool:
@@ -186,9 +187,13 @@ def _surrogate_severity(
     return FINDING if distinct > allowed else NOTICE
 
 
-def is_no_accident(hits: int, accidents: float, rare: float) -> bool:
-    """Whether so many hits are rarer than `rare` if `accidents` are expected: the upper tail of a Poisson count."""
-    return hits > 0 and float(poisson.sf(hits - 1, accidents)) < rare
+def is_no_accident(hits: int, texts: int, known: float, rare: float) -> bool:
+    """Whether so many hits among different texts are rarer than `rare` where each text may equal `known` values on average.
+
+    The upper tail of a binomial count; a text equals one of them at all with 1 - exp(-known). A column that was copied hits with
+    every text, which is no accident however crowded the numbers are.
+    """
+    return hits > 0 and float(binom.sf(hits - 1, texts, -expm1(-known))) < rare
 
 
 def judge_links(

@@ -31,6 +31,7 @@ from pyspark.sql.types import (
 )
 
 from wardlake.model.errors import ContractBroken
+from wardlake.model.identifiers import MAP_KEY, MAP_VALUE
 from wardlake.model.quoting import quote_name
 
 _INTEGERS = (ByteType, ShortType, IntegerType, LongType)
@@ -111,8 +112,8 @@ def _fields_of(kind: DataType, above: str = "") -> Iterator[tuple[str, str]]:
         case ArrayType():
             yield from _fields_of(kind.elementType, above)
         case MapType():
-            yield from _fields_of(kind.keyType, above)
-            yield from _fields_of(kind.valueType, above)
+            yield from _fields_of(kind.keyType, f"{above}{MAP_KEY}.")
+            yield from _fields_of(kind.valueType, f"{above}{MAP_VALUE}.")
         case _:
             return
 

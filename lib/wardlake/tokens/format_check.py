@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 
 import pyspark.sql.functions as F
@@ -16,7 +17,10 @@ def require_wide_formats(found: Iterable[Identifiers]) -> None:
 
     Reads each such column once, in either token mode.
     """
-    counts = {each.column: _count_narrow(each) for each in found if each.keep_format}
+    counts: Counter[str] = Counter()
+    for each in found:
+        if each.keep_format:
+            counts[each.column] += _count_narrow(each)
     broken = [f"{column}: {count:,} values" for column, count in counts.items() if count]
     if broken:
         raise ContractBroken(

@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping
 from dataclasses import asdict
 from typing import Any
 
 from pyspark.sql import DataFrame
 
+from wardlake.deidentify.tables import released_columns
 from wardlake.model.errors import ConfigurationError, ContractBroken
-from wardlake.model.identifiers import column_of
 from wardlake.model.plan import Outcome
-from wardlake.model.treatments import Classification, Decision, Drop, Verdict
+from wardlake.pipelines.refresh.deidentify import reference_data
 from wardlake.pipelines.refresh.job import RefreshJob
 from wardlake.pipelines.refresh.quarantine import quarantine
 from wardlake.pipelines.refresh.references import staged_frames
 from wardlake.ports.contracts import ContractResult, Suite
 from wardlake.publish.contracts import load_suite, release_suite, require_contracts
-
-_MAP_SIDE = re.compile(r"[^.\[$]+\.\{(?:key|value)\}")  # a map without its keys or without its values is no column
 
 
 def source_contracts(job: RefreshJob, _: Mapping[str, Outcome]) -> Outcome:
@@ -40,7 +37,13 @@ def output_contracts(job: RefreshJob, outcomes: Mapping[str, Outcome]) -> Outcom
     suite = _suite(job, "output")
     if suite is None:
         return _no_suite()
-    released = released_columns({name: rows.columns for name, rows in job.raw_frames().items()}, job.classification)
+    references = reference_data(job)
+    released = {
+        name: released_columns(
+            rows.schema, table=job.source.tables[name], decisions=job.classification.tables.get(name, {}), references=references
+        )
+        for name, rows in job.raw_frames().items()
+    }
     held, undescribed = split_described(suite, released)
     staged = {name: _without(rows, name, undescribed) for name, rows in staged_frames(job, outcomes).items()}
     staged = {name: rows for name, rows in staged.items() if name in held or rows.columns}
@@ -54,17 +57,6 @@ def output_contracts(job: RefreshJob, outcomes: Mapping[str, Outcome]) -> Outcom
     return told
 
 
-def released_columns(raw: Mapping[str, Sequence[str]], classification: Classification) -> dict[str, list[str]]:
-    """By table, the source's columns (`raw`) of which the decisions leave something."""
-    released = {}
-    for name, columns in raw.items():
-        decisions = classification.tables.get(name, {})
-        kept = {column_of(path) for path, decision in decisions.items() if not _is_gone(decision)}
-        halved = {column_of(path) for path, decision in decisions.items() if _MAP_SIDE.fullmatch(path) and _is_gone(decision)}
-        released[name] = [column for column in columns if column in kept - halved]
-    return released
-
-
 def split_described(suite: Suite, released: Mapping[str, list[str]]) -> tuple[dict[str, list[str]], list[str]]:
     """The released columns that the suite describes, and those it says nothing of: what they are is the gate's to judge."""
     known = {name: table.columns for name, table in suite.tables.items()}
@@ -76,10 +68,6 @@ def split_described(suite: Suite, released: Mapping[str, list[str]]) -> tuple[di
 
 def _without(rows: DataFrame, table: str, columns: Collection[str]) -> DataFrame:
     return rows.drop(*(name for name in rows.columns if f"{table}.{name}" in columns))
-
-
-def _is_gone(decision: Decision) -> bool:
-    return decision.verdict is Verdict.BLOCKED or isinstance(decision.rule, Drop)
 
 
 def described(suite: Suite, frames: Mapping[str, DataFrame]) -> tuple[dict[str, DataFrame], list[str]]:

@@ -94,7 +94,7 @@ def build_report(job: RefreshJob, outcomes: Mapping[str, Outcome], run: Run | No
         decisions=decision_rows(job.classification),
         tables=_tables(said["deidentify"], sealed, published),
         evidence=evidence,
-        asked=tuple(f"{row.table}.{row.path}" for row in evidence) if isinstance(halted, UnclassifiedColumns) else (),
+        asked=tuple(f"{row.table}.{row.path}" for row in evidence) if _waits(run, halted) else (),
         findings=tuple(_kinded(Finding, each) for each in [*scan.get("findings", []), *scan.get("notices", [])]),
         recalls=tuple(_kinded(CanaryRecall, each) for each in scan.get("recall", [])),
         known_recalls=tuple(_kinded(CanaryRecall, each) for each in scan.get("known_recall", [])),
@@ -152,6 +152,11 @@ def _outcome(job: RefreshJob, halted: WardlakeError | None) -> RunOutcome:
     if job.registry.get(REFUSALS, job.run_id) is not None:
         return RunOutcome.QUARANTINED
     return RunOutcome.HALTED if halted.exit_code == 10 else RunOutcome.FAILED  # noqa: PLR2004
+
+
+def _waits(run: Run | None, halted: WardlakeError | None) -> bool:
+    """Whether the columns that the gate told of wait for decisions; later steps halt for columns that have one."""
+    return isinstance(halted, UnclassifiedColumns) and (run is None or run.halted_at in ("", "classify"))
 
 
 def _halt(run: Run | None, halted: WardlakeError | None) -> Halt | None:
