@@ -3,9 +3,9 @@
     python -m tests.benchmarks.refresh --from FOLDER [--memory 3g] [--scratch FOLDER]
 
 FOLDER holds an export as Parquet, e.g. one that `tests.benchmarks.amplify` made. Each side runs in fresh processes, as jobs do,
-CPU of the whole process tree from the session's start on: the snapshot alone, then the steps of the promise, with nothing compiled
-before, then three copies of the raw tables, of which the median counts (`tests.benchmarks.plain_copy`). A copy in the process of
-the promised steps, already compiled, is told beside it.
+CPU of the whole process tree from the session's start on: the snapshot alone, then the steps of the promise with nothing compiled
+before, then three copies of the raw tables, of which the median counts (`tests.benchmarks.plain_copy`). A copy in the process
+of the promised steps, already compiled, is told beside it.
 """
 
 from __future__ import annotations
@@ -55,9 +55,7 @@ def main() -> None:
     parser.add_argument("--from", dest="origin", type=Path, required=True)
     parser.add_argument("--memory", default="3g")
     parser.add_argument("--scratch", type=Path, default=None, help="where the lake lies while this runs")
-    parser.add_argument(
-        "--snapshot", action="store_true", help="only take the snapshot into --scratch: the benchmark's first process"
-    )
+    parser.add_argument("--snapshot", action="store_true", help="only take the snapshot into --scratch")
     asked = parser.parse_args()
     if asked.snapshot:
         refresh(asked.scratch, asked.memory, only="snapshot")

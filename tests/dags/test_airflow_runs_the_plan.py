@@ -49,7 +49,7 @@ def test_every_step_runs_once_after_those_it_needs(airflow_server: AirflowServer
 def test_every_step_of_a_dag_run_is_called_with_one_run_id_that_the_audit_takes(
     airflow_server: AirflowServer, step_program: Path
 ) -> None:
-    run(airflow_server, step_program, "named", {}, named="backfill_2026-01-31")
+    run(airflow_server, step_program, "named", {}, named="backfill_2026-01-31_20260131123456")
     (run_id,) = {call[call.index("--run-id") + 1] for call in calls(step_program, "named")}
     assert not run_name_problem(run_id)
 

@@ -218,6 +218,8 @@ def test_a_placeholder_that_a_shift_would_give_away_halts_the_run(clinic):
     assert columns == ["patients.birth_date"]
     assert "patients.birth_date" in pages and "visits" not in pages
     assert "1900" not in str(halted.value) + pages
+    (path,) = [line.removeprefix("report: ") for line in halted.value.which if line.startswith("report: ")]
+    assert report_of({"report": path})["asked"] == []  # the column has its decision: none waits for one
     assert list((clinic.lake / "staging").rglob("*.parquet")) == []
     assert visible(clinic) is None
 

@@ -159,10 +159,9 @@ def _separated(text: Column) -> Column:
 def _signs(text: Column) -> Column:
     """Letters and digits alone, in capitals: whatever stands between them, a text that holds another's is found by it.
 
-    Capitals last, since the small letter of a sigma depends on what follows it; through small letters, since some letters (a
-    dotted capital I) are only there another's.
+    In capitals, since the small letter of a sigma depends on what follows it.
     """
-    return F.regexp_replace(F.upper(F.lower(F.upper(text))), _NO_SIGN, "")
+    return F.upper(F.regexp_replace(text, _NO_SIGN, ""))
 
 
 def _literal(word: Column) -> Column:

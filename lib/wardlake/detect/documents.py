@@ -12,11 +12,13 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from wardlake.model.identifiers import MAP_KEY, MAP_VALUE
+
 _LOOKS_LIKE_JSON = r"^\s*[\[{]"
 # A key that could itself be an identifier is data: it is scanned as a value of the path `{key}` and never named.
 _PLAIN_KEY = re.compile(r"^[A-Za-z_@][A-Za-z0-9_@-]{0,40}$")
 _MANY_DIGITS = re.compile(r"(?:[0-9]-?){4}")
-KEY, VALUE = "{key}", "{value}"
+KEY, VALUE = MAP_KEY, MAP_VALUE
 
 Leaf = tuple[str, str | None]  # path inside the document, text or null
 

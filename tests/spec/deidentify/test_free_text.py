@@ -67,8 +67,16 @@ SEEN = {
     "seen": sensitive(DateShift(), IdentifierKind.DATE),
     "friends[]": held("person_name"),
 }
+PAPPAS = "\u03a0\u0391\u03a0\u03a0\u0391\u03a3"  # ends with a sigma, whose small letter depends on its place
 VISITS = [
-    ("MRN-4711", "V-900017", "111-22-3344", "Zo\u00eb O'Kee\u0301", date(2024, 3, 9), ["Bo \u00c5kerblom", None]),
+    (
+        "MRN-4711",
+        "V-900017",
+        "111-22-3344",
+        "Zo\u00eb O'Kee\u0301",
+        date(2024, 3, 9),
+        ["Bo \u00c5kerblom", PAPPAS, "\u0130nci", None],
+    ),
     ("MRN-4711", "V-42", None, None, None, None),
     ("MRN-8888", "V-900018", None, "Wim Zonderland", None, []),
     (None, "V-900019", None, None, None, None),
@@ -161,6 +169,18 @@ def test_a_name_is_found_in_other_apostrophes_dashes_and_letters(cleaned: Any, w
 )
 def test_accents_and_spaces_are_found_however_they_are_stored(cleaned: Any, written: str) -> None:
     assert cleaned(f"With {written} today") == ["With [person_name] today"]
+
+
+@pytest.mark.parametrize(
+    "written",
+    [PAPPAS, PAPPAS.title(), PAPPAS.lower(), PAPPAS.lower().replace("\u03c2", "\u03c3")],
+)
+def test_letters_whose_case_depends_on_their_place_are_found_anywhere(cleaned: Any, written: str) -> None:
+    assert cleaned(f"With {written} today", f"With {written}") == ["With [person_name] today", "With [person_name]"]
+
+
+def test_a_dotted_capital_is_found(cleaned: Any) -> None:
+    assert cleaned("With \u0130nci today") == ["With [person_name] today"]
 
 
 def test_patterns_and_names_of_others_go_too(cleaned: Any) -> None:

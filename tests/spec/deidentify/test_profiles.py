@@ -95,6 +95,10 @@ def test_parameters_that_make_no_sense_are_mistakes(rule: DateShift) -> None:
         Bucket(edges=(0.0, 18.0, 65.0, 95.0)),
         Generalise(to={}, numbers="keep"),
         Generalise(to={"92": "92", "93": "93"}),
+        Generalise(to={"91": "90-94", "96": "95-99"}),
+        Generalise(to={"91": "91 years"}),
+        Generalise(to={"91": "90", "96": "90+"}),
+        Generalise(to={"91": "90"}, other="over 95"),
     ],
 )
 def test_safe_harbor_refuses_what_keeps_ages_over_89_apart(rule: Bucket | Generalise) -> None:
@@ -115,7 +119,14 @@ def test_a_column_whose_name_speaks_for_an_age_is_held_to_that_unless_somebody_s
 
 
 @pytest.mark.parametrize(
-    "rule", [Age(), DateYear(birth=True), Bucket(edges=(0.0, 18.0, 65.0, 90.0)), Generalise(to={"92": "90"})]
+    "rule",
+    [
+        Age(),
+        DateYear(birth=True),
+        Bucket(edges=(0.0, 18.0, 65.0, 90.0)),
+        Generalise(to={"92": "90"}),
+        Generalise(to={"85": "80-89", "91": "90 and over", "96": "90 and over"}),
+    ],
 )
 def test_safe_harbor_takes_ages_with_one_class_from_90_up(rule: Age) -> None:
     assert check_profile(classified(Profile.SAFE_HARBOR, sensitive(rule, IdentifierKind.AGE))) == []

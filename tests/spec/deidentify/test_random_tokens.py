@@ -17,6 +17,7 @@ from tests.spec.deidentify.conftest import SAFE, sensitive
 from wardlake.adapters.delta_tables import DeltaTables
 from wardlake.adapters.sealed_key_file import SealedKeyFile, create_key_file
 from wardlake.deidentify.identifiers import list_identifiers
+from wardlake.deidentify.own_identifiers import gather_own_identifiers
 from wardlake.deidentify.random_columns import RandomTokens
 from wardlake.deidentify.tables import deidentify_table
 from wardlake.deidentify.token_requests import Identifier
@@ -45,7 +46,9 @@ def drawn(spark: SparkSession, tmp_path: Path, references: Any) -> Any:
     keys.create_wrapping_key("dev/mapping")
     ring = open_ring(keys, "dev", DOMAINS)
 
-    def run(df: DataFrame, decisions: Mapping[str, Decision], lake: str = "lake") -> DataFrame:
+    def run(
+        df: DataFrame, decisions: Mapping[str, Decision], lake: str = "lake", own_identifiers: DataFrame | None = None
+    ) -> DataFrame:
         layout = LakeLayout(str(tmp_path / lake))
         mappings = Mappings(tables=DeltaTables(spark), layout=layout, purpose="dev")
         found = list_identifiers(df, table=TABLE, decisions=decisions, mode=TokenMode.RANDOM, references=references)
@@ -58,6 +61,7 @@ def drawn(spark: SparkSession, tmp_path: Path, references: Any) -> Any:
             tokens=TokenSource(mode=TokenMode.RANDOM, ring=ring, mappings=mappings),
             references=references,
             as_of=date(2026, 6, 1),
+            own_identifiers=own_identifiers,
         )
 
     return run
@@ -82,6 +86,7 @@ def test_one_identifier_is_one_token_and_one_person_in_columns_urls_and_document
     assert [r.day for r in rows[:5]] != [r.day for r in other[:5]]
 
 
+KNOWN = "SELECT 'p1' __wardlake_patient, 'Ann' text, '[person_name]' replacement, 'person_name' kind"
 NESTED = """SELECT id n, concat('p', id) id, array(concat('p', id), 'p9', null, '') ids,
     named_struct('more', array(named_struct('mrn', array(concat('p', id)), 'who', 'Ann', 'city', 'Dover'))) inner,
     map(concat('p', id), id) kept, concat('{"seen": [{"mrn": "p', id, '"}, {"mrn": "p9"}]}') doc,
@@ -89,13 +94,17 @@ NESTED = """SELECT id n, concat('p', id) id, array(concat('p', id), 'p9', null, 
     UNION ALL SELECT 3, null, null, null, null, null, null, 'p9'"""
 
 
-def test_identifiers_within_arrays_maps_and_json_arrays_get_the_token_of_the_key_column(spark: SparkSession, drawn: Any) -> None:
+@pytest.mark.parametrize("texts_are_released", [False, True])
+def test_identifiers_within_arrays_maps_and_json_arrays_get_the_token_of_the_key_column(
+    spark: SparkSession, drawn: Any, texts_are_released: bool
+) -> None:
+    own = gather_own_identifiers([spark.sql(KNOWN)]) if texts_are_released else None
     url = sensitive(EmbeddedTokens(pattern="^/([^/]+)/", domain="patient"))
     number = sensitive(Token(domain="number"))
     decisions = {"n": SAFE, "id": PATIENT, "ids[]": PATIENT, "inner.more[].mrn[]": PATIENT, "inner.more[].who": NAME}
     decisions |= {"inner.more[].city": sensitive(Surrogate(kind=SurrogateKind.CITY, domain="city"))}
     decisions |= {"kept.{key}": PATIENT, "kept.{value}": number, "doc$.seen[].mrn": PATIENT, "urls[]": url, "friend": PATIENT}
-    rows = drawn(spark.sql(NESTED), decisions).orderBy("n").collect()
+    rows = drawn(spark.sql(NESTED), decisions, own_identifiers=own).orderBy("n").collect()
     assert len(rows) == 4
     assert list(rows[3])[1:7] == [None] * 6
     for row in rows[:3]:

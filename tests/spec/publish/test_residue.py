@@ -213,6 +213,13 @@ def test_bare_numbers_are_judged_against_what_accident_gives() -> None:
     assert judge(column(known_digits=900), SAFE, chance=1e-3) == {("known-digits", "finding")}
 
 
+@pytest.mark.parametrize("decision", [SAFE, sensitive(Token(domain="patient"))])
+def test_a_copied_column_is_found_where_as_many_numbers_are_known_as_there_can_be(decision: Decision) -> None:
+    million = 1_000_000
+    assert judge(column(rows=million, known_digits=million), decision, chance=1.0) == {("known-digits", "finding")}
+    assert judge(column(rows=million, known_digits=632_000), decision, chance=1.0) == {("known-digits", "notice")}
+
+
 def test_what_reads_like_a_name_counts_in_released_text_alone() -> None:
     hits = {("text-name", Kind.PERSON_NAME): 1}
     one = replace(column(), hits=hits, distinct_hits=hits)
@@ -221,13 +228,13 @@ def test_what_reads_like_a_name_counts_in_released_text_alone() -> None:
 
 
 def test_the_boundary_of_accident() -> None:
-    """One hit where accidents are expected at a rate r has probability 1 - exp(-r), about r."""
-    rare = MEANS.policy.chance.rare
-    assert not is_no_accident(0, 0.0, rare)
-    assert is_no_accident(1, 0.0, rare)
-    assert is_no_accident(1, rare * 0.99, rare)
-    assert not is_no_accident(1, rare * 1.01, rare)
-    assert not is_no_accident(12, 6.0, rare) and is_no_accident(16, 6.0, rare)
+    """One hit among n texts that each hit with a small probability p has probability n p, about."""
+    rare, texts = MEANS.policy.chance.rare, 1_000_000
+    assert not is_no_accident(0, texts, 0.0, rare)
+    assert is_no_accident(1, texts, 0.0, rare)
+    assert is_no_accident(1, texts, rare * 0.99 / texts, rare)
+    assert not is_no_accident(1, texts, rare * 1.01 / texts, rare)
+    assert not is_no_accident(12, texts, 6.0 / texts, rare) and is_no_accident(16, texts, 6.0 / texts, rare)
 
 
 def test_a_format_token_may_equal_known_values_by_accident_and_not_be_copied() -> None:

@@ -7,10 +7,12 @@ from dataclasses import replace
 from datetime import date
 
 import pytest
+from pyspark.sql.types import MapType, StringType, StructField, StructType
 from tests.spec.snapshot.lab import GOOD, PEOPLE, Lab
 
 from wardlake.model.errors import ContractBroken, WardlakeError
 from wardlake.model.sources import SourceKind, TableSpec
+from wardlake.snapshot.typed_columns import require_names
 
 HEADER = "id,born,paid,ZIP\n"
 
@@ -50,6 +52,11 @@ def test_broken_input_is_refused_by_name_and_without_values(lab: Lab, case: str)
     assert "secret" not in said
     assert caught.value.exit_code == 20
     assert lab.left() == []
+
+
+def test_a_map_may_have_fields_of_one_name_in_its_keys_and_in_its_values() -> None:
+    sides = StructType([StructField("code", StringType())])
+    require_names("people", StructType([StructField("by", MapType(sides, sides))]), is_header=True)
 
 
 def test_a_time_finer_than_a_microsecond_is_refused(lab: Lab) -> None:

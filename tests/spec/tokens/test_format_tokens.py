@@ -129,6 +129,13 @@ def test_columns_with_such_values_are_named_with_their_number(spark: SparkSessio
     assert not [value for value in (*NARROW, *STRANGE) if value in str(caught.value)]
 
 
+def test_values_of_all_fields_of_one_column_count(spark: SparkSession) -> None:
+    narrow, wide = (spark.createDataFrame([(value,)], "id string") for value in (NARROW[0], "123-45-6789"))
+    fields = [Identifiers(rows=rows, keep_format=True, column="patients.numbers") for rows in (narrow, wide)]
+    with pytest.raises(ContractBroken, match=r"patients\.numbers: 1 values"):
+        require_wide_formats(fields)
+
+
 def test_a_random_format_token_copies_no_letter_or_digit(spark: SparkSession) -> None:
     values = spark.createDataFrame([("AB-123456-cd",), ("",), (None,)], "id string")
     drawn = values.select("id", draw_column(F.col("id"), StringType(), keep_format=True).alias("token")).collect()
