@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,6 +14,10 @@ from wardlake.adapters.spark_session import start_session
 ROOT = Path(__file__).parent.parent
 # Most queries of a test run once: Java's second compiler would cost more than it gives.
 QUICK = "-XX:TieredStopAtLevel=1"
+
+# Processes of pytest-xdist have no main file, which PySpark's Connect takes for its own doctests: it would exit on import.
+if not hasattr(sys.modules["__main__"], "__file__"):
+    sys.modules["__main__"].__file__ = __file__
 
 pytest_plugins = [
     "tests.servers.postgres",

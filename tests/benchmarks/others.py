@@ -31,8 +31,8 @@ from tests.benchmarks.presidio import start_analyzer
 from tests.detection_rules import matchers
 
 from wardlake.adapters.spark_session import start_session
-from wardlake.deidentify.reference_data import ReferenceData
-from wardlake.deidentify.surrogate_lists import SurrogateLists
+from wardlake.deidentify.rules.reference_data import ReferenceData
+from wardlake.deidentify.rules.surrogate_lists import SurrogateLists
 from wardlake.deidentify.tables import deidentify_table
 from wardlake.detect.scan import scan_table
 from wardlake.model.sources import Reference
@@ -54,7 +54,7 @@ from wardlake.pipelines.key_making import domains_needed
 from wardlake.pipelines.refresh.parents import few_parents
 from wardlake.ports.keys import Key
 from wardlake.ports.tables import DataFile
-from wardlake.publish.references import measure_references
+from wardlake.publish.references.measure import measure_references
 from wardlake.runs.cpu import watched_cpu
 from wardlake.settings.knowledge import load_knowledge
 from wardlake.settings.load import load_settings

@@ -27,9 +27,9 @@ from wardlake.adapters.spark_session import start_session
 from wardlake.detect.matching import Matcher
 from wardlake.detect.scan import scan_table
 from wardlake.ports.tables import DataFile
-from wardlake.publish.known_values import collect_known_values
-from wardlake.publish.known_values_index import KnownValues, load_known_values
-from wardlake.publish.known_values_matcher import known_matchers
+from wardlake.publish.residue.known_values.collection import collect_known_values
+from wardlake.publish.residue.known_values.index import KnownValues, load_known_values
+from wardlake.publish.residue.known_values.matcher import known_matchers
 from wardlake.runs.cpu import watched_cpu
 
 

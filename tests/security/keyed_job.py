@@ -26,9 +26,9 @@ from wardlake.detect.scan import scan_table
 from wardlake.model.treatments import Classification, Decision, IdentifierKind, Profile, Token, TokenMode, Verdict
 from wardlake.model.zones import LakeLayout
 from wardlake.pipelines.refresh.job import RESIDUE, secret
-from wardlake.publish.known_values import collect_known_values
-from wardlake.publish.known_values_index import load_known_values
-from wardlake.publish.known_values_matcher import known_matchers
+from wardlake.publish.residue.known_values.collection import collect_known_values
+from wardlake.publish.residue.known_values.index import load_known_values
+from wardlake.publish.residue.known_values.matcher import known_matchers
 from wardlake.tokens.keyed import attach_keys, digest_column
 from wardlake.tokens.keyring import KeyRing, hmac_pads, open_ring
 from wardlake.tokens.mapping import Identifiers, Mappings, update_mapping

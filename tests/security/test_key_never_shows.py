@@ -19,7 +19,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from wardlake.adapters.sealed_key_file import SealedKeyFile, create_key_file
-from wardlake.publish.known_values_hash import hash_key
+from wardlake.publish.residue.known_values.hashing import hash_key
 from wardlake.tokens.keyring import KeyUse, hmac_pads, open_ring
 
 ROOT = Path(__file__).parents[2]

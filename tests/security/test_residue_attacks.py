@@ -27,11 +27,11 @@ from wardlake.detect.scan import scan_table
 from wardlake.model.treatments import Bucket, Classification, Constant, Decision, Drop, Generalise, Null, Verdict
 from wardlake.model.treatments import IdentifierKind as Kind
 from wardlake.model.zones import LakeLayout
-from wardlake.publish.known_values import collect_known_values
-from wardlake.publish.known_values_hash import hash_key
-from wardlake.publish.known_values_index import KnownValues, load_known_values
-from wardlake.publish.known_values_kinds import infer_kinds
-from wardlake.publish.residue import ResidueReport, count_residue, judge_residue
+from wardlake.publish.residue.known_values.collection import collect_known_values
+from wardlake.publish.residue.known_values.hashing import hash_key
+from wardlake.publish.residue.known_values.index import KnownValues, load_known_values
+from wardlake.publish.residue.known_values.kinds import infer_kinds
+from wardlake.publish.residue.scan import ResidueReport, count_residue, judge_residue
 from wardlake.publish.verify_dataset import read_known_values
 
 SECRETS = ("512-35-9473", "512359473", "Oberholtzer", "OBERHOLTZER", "willa.ober", "3026646860", "664-6860", "Ritchie")

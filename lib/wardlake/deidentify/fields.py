@@ -12,8 +12,8 @@ from pyspark.sql.types import ArrayType, DataType, MapType, StructField, StructT
 from wardlake.deidentify.column_types import is_text
 from wardlake.deidentify.decision_tree import DOCUMENT, ELEMENTS, Node
 from wardlake.deidentify.json_documents import rewrite_document
-from wardlake.deidentify.row_context import RowContext
-from wardlake.deidentify.rules import apply_rule
+from wardlake.deidentify.rules.apply import apply_rule
+from wardlake.deidentify.rules.row_context import RowContext
 from wardlake.model.errors import ConfigurationError, UnclassifiedColumns, WardlakeError
 from wardlake.model.identifiers import MAP_KEY, MAP_VALUE
 from wardlake.model.quoting import quote_name

@@ -14,10 +14,10 @@ from wardlake.deidentify.column_types import is_text
 from wardlake.deidentify.decision_tree import DOCUMENT, ELEMENTS, Node, grow_tree
 from wardlake.deidentify.fields import transform_columns
 from wardlake.deidentify.json_documents import document_arrays
-from wardlake.deidentify.own_identifiers import OWN
-from wardlake.deidentify.reference_data import ReferenceData
-from wardlake.deidentify.row_context import RowContext
-from wardlake.deidentify.token_requests import ROW, ElementKind, Identifier, IdentifierRecorder
+from wardlake.deidentify.rules.own_identifiers import OWN
+from wardlake.deidentify.rules.reference_data import ReferenceData
+from wardlake.deidentify.rules.row_context import RowContext
+from wardlake.deidentify.token_columns.requests import ROW, ElementKind, Identifier, IdentifierRecorder
 from wardlake.model.identifiers import MAP_KEY, MAP_VALUE
 from wardlake.model.quoting import quote_name
 from wardlake.model.sources import TableSpec

@@ -8,7 +8,7 @@ from functools import reduce
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from wardlake.deidentify.foreign_keys import order_tables
+from wardlake.deidentify.checks.foreign_keys import order_tables
 from wardlake.model.errors import ConfigurationError
 from wardlake.model.quoting import quote_name
 from wardlake.model.sources import Reference, SourceSpec, TableSpec

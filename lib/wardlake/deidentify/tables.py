@@ -12,11 +12,11 @@ from pyspark.sql.types import StructType
 from wardlake.deidentify.decision_tree import grow_tree
 from wardlake.deidentify.fields import transform_columns
 from wardlake.deidentify.identifiers import RowElements
-from wardlake.deidentify.own_identifiers import OWN, join_own_identifiers
-from wardlake.deidentify.reference_data import ReferenceData
-from wardlake.deidentify.row_context import RowContext
-from wardlake.deidentify.token_columns import token_columns
-from wardlake.deidentify.token_requests import IdentifierRecorder
+from wardlake.deidentify.rules.own_identifiers import OWN, join_own_identifiers
+from wardlake.deidentify.rules.reference_data import ReferenceData
+from wardlake.deidentify.rules.row_context import RowContext
+from wardlake.deidentify.token_columns.factory import token_columns
+from wardlake.deidentify.token_columns.requests import IdentifierRecorder
 from wardlake.model.sources import TableSpec
 from wardlake.model.treatments import Decision, TokenMode
 from wardlake.publish.column_comments import drop_comments

@@ -18,7 +18,7 @@ from wardlake.pipelines.refresh.job import PURPOSE, RESIDUE, RefreshJob, secret
 from wardlake.pipelines.refresh.scan import residue_document, scan_means
 from wardlake.pipelines.standing import known_sources
 from wardlake.publish.archive import Copy, restore_dataset
-from wardlake.publish.residue import ResidueReport
+from wardlake.publish.residue.scan import ResidueReport
 from wardlake.publish.staging import MANIFEST
 from wardlake.publish.verify_dataset import read_known_values, verify_dataset
 from wardlake.snapshot.archive import find_archived, restore_snapshot

@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from wardlake.model.treatments import Classification
 from wardlake.model.zones import LakeLayout
 from wardlake.ports.tables import Tables
-from wardlake.publish.known_values_index import KnownValues, load_known_values
-from wardlake.publish.known_values_policy import KnownValuePolicy
-from wardlake.publish.residue import ResidueReport, ScanMeans, scan_residue
+from wardlake.publish.residue.known_values.index import KnownValues, load_known_values
+from wardlake.publish.residue.known_values.policy import KnownValuePolicy
+from wardlake.publish.residue.scan import ResidueReport, ScanMeans, scan_residue
 
 
 def verify_dataset(

@@ -6,8 +6,8 @@ from collections.abc import Iterable
 from functools import partial
 
 from wardlake.classify.names import kinds_of_name
-from wardlake.deidentify.consistency import check_classification
-from wardlake.deidentify.profiles import Complaint
+from wardlake.deidentify.checks.consistency import check_classification
+from wardlake.deidentify.checks.profiles import Complaint
 from wardlake.model.errors import ConfigurationError, Mistake
 from wardlake.model.treatments import Classification
 from wardlake.settings.knowledge import load_evidence_rules

@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import Any
 
 from wardlake.classify.evidence import EvidenceRules, parse_evidence_rules
-from wardlake.deidentify.shared_days import SharedDayLimits
-from wardlake.deidentify.surrogate_lists import SurrogateLists, parse_lists
+from wardlake.deidentify.checks.shared_days import SharedDayLimits
+from wardlake.deidentify.rules.surrogate_lists import SurrogateLists, parse_lists
 from wardlake.detect.names import NameWords, parse_name_words
 from wardlake.detect.patterns import PatternBook, parse_patterns
 from wardlake.model.errors import ConfigurationError, Mistake
-from wardlake.publish.residue_policy import ResiduePolicy
+from wardlake.publish.residue.policy import ResiduePolicy
 from wardlake.settings.validation import adapter_for, validate
 from wardlake.settings.yaml_lines import plain, read_yaml
 

@@ -14,8 +14,8 @@ from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql.types import DataType
 
-from wardlake.deidentify.reference_data import ReferenceData
-from wardlake.deidentify.surrogate_lists import SurrogateLists, parse_lists
+from wardlake.deidentify.rules.reference_data import ReferenceData
+from wardlake.deidentify.rules.surrogate_lists import SurrogateLists, parse_lists
 from wardlake.deidentify.tables import deidentify_table
 from wardlake.model.sources import TableSpec
 from wardlake.model.treatments import Decision, IdentifierKind, TokenMode, Verdict

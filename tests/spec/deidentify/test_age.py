@@ -8,7 +8,7 @@ import pytest
 from pyspark.sql import functions as F
 from pyspark.sql.types import DateType
 
-from wardlake.deidentify.ages import cap_age
+from wardlake.deidentify.rules.ages import cap_age
 from wardlake.model.errors import ConfigurationError
 
 

@@ -8,7 +8,7 @@ import pytest
 from pyspark.sql import functions as F
 from pyspark.sql.types import DateType
 
-from wardlake.deidentify.coarser import bucket_number
+from wardlake.deidentify.rules.coarser import bucket_number
 from wardlake.model.errors import ConfigurationError
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from tests.spec.deidentify.conftest import BLOCKED, SAFE, sensitive
 
-from wardlake.deidentify.consistency import check_classification
+from wardlake.deidentify.checks.consistency import check_classification
 from wardlake.model.sources import SourceKind, SourceSpec, TableSpec
 from wardlake.model.treatments import Classification, Decision, Null, Profile, TokenMode
 

@@ -12,7 +12,7 @@ from pyspark.sql import Column, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql.types import BooleanType, DataType, StringType
 
-from wardlake.deidentify.dates import offset_days, shift_date
+from wardlake.deidentify.rules.dates import offset_days, shift_date
 from wardlake.model.errors import ConfigurationError
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from tests.spec.deidentify.conftest import SAFE, sensitive
 
-from wardlake.deidentify.date_shifts import check_date_shifts
+from wardlake.deidentify.checks.date_shifts import check_date_shifts
 from wardlake.model.sources import SourceKind, SourceSpec, TableSpec
 from wardlake.model.treatments import Classification, DateShift, Decision, Profile, Token, TokenMode
 

@@ -10,7 +10,7 @@ from pyspark.sql import Column
 from pyspark.sql import functions as F
 from pyspark.sql.types import BinaryType, DataType
 
-from wardlake.deidentify.dates import cut_to_year
+from wardlake.deidentify.rules.dates import cut_to_year
 from wardlake.model.errors import ConfigurationError
 
 

@@ -8,7 +8,7 @@ import pytest
 from pyspark.sql import functions as F
 from pyspark.sql.types import IntegerType, StringType
 
-from wardlake.deidentify.embedded import replace_embedded
+from wardlake.deidentify.rules.embedded import replace_embedded
 from wardlake.model.errors import ConfigurationError
 
 

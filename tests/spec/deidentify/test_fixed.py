@@ -8,7 +8,7 @@ import pytest
 from pyspark.sql import functions as F
 from pyspark.sql.types import IntegerType
 
-from wardlake.deidentify.fixed import put_constant, put_null, replace_password
+from wardlake.deidentify.rules.fixed import put_constant, put_null, replace_password
 from wardlake.model.errors import ConfigurationError
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from tests.spec.deidentify.conftest import BLOCKED, SAFE, sensitive
 
-from wardlake.deidentify.foreign_keys import check_references, order_tables, table_levels
+from wardlake.deidentify.checks.foreign_keys import check_references, order_tables, table_levels
 from wardlake.model.sources import Reference, SourceKind, SourceSpec, TableSpec
 from wardlake.model.treatments import Classification, Decision, Generalise, Null, Profile, Token, TokenMode, Zip3
 

@@ -14,8 +14,8 @@ from pyspark.sql.types import StringType
 from tests.detection_rules import words
 from tests.spec.deidentify.conftest import BLOCKED, SAFE, sensitive
 
-from wardlake.deidentify.free_text import TextVocabulary, count_removed, remove_from_text
-from wardlake.deidentify.own_identifiers import gather_own_identifiers, list_own_identifiers
+from wardlake.deidentify.rules.free_text import TextVocabulary, count_removed, remove_from_text
+from wardlake.deidentify.rules.own_identifiers import gather_own_identifiers, list_own_identifiers
 from wardlake.deidentify.tables import deidentify_table
 from wardlake.detect.patterns import Pattern
 from wardlake.model.errors import ConfigurationError

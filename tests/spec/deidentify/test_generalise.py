@@ -9,7 +9,7 @@ import pytest
 from pyspark.sql import functions as F
 from pyspark.sql.types import BinaryType
 
-from wardlake.deidentify.coarser import generalise_value
+from wardlake.deidentify.rules.coarser import generalise_value
 from wardlake.model.errors import ConfigurationError
 
 TABLE = {"Catholic": "Christian", "Lutheran": "Christian", "Muslim": "Muslim"}

@@ -12,11 +12,11 @@ from tests.spec.deidentify.conftest import SAFE, sensitive
 from wardlake.classify.gate import check_decisions
 from wardlake.deidentify.identifiers import list_identifiers
 from wardlake.detect.flatten import list_leaves
+from wardlake.detect.path_texts import select_path
 from wardlake.model.errors import UnclassifiedColumns
 from wardlake.model.evidence import ColumnEvidence
 from wardlake.model.sources import TableSpec
 from wardlake.model.treatments import Classification, IdentifierKind, Profile, Token, TokenMode
-from wardlake.publish.path_texts import select_path
 
 TOKEN = sensitive(Token(domain="patient"), IdentifierKind.MRN)
 DECISIONS = {

@@ -10,12 +10,12 @@ import pytest
 from pyspark.sql import DataFrame, SparkSession
 from tests.spec.deidentify.conftest import sensitive
 
-from wardlake.deidentify.reference_data import ReferenceData
+from wardlake.deidentify.rules.reference_data import ReferenceData
 from wardlake.deidentify.tables import deidentify_table
 from wardlake.model.sources import Reference, SourceKind, SourceSpec, TableSpec
 from wardlake.model.treatments import Classification, DateShift, Decision, FormatToken, Profile, Token, TokenMode
 from wardlake.pipelines.refresh.parents import few_parents
-from wardlake.publish.references import measure_references
+from wardlake.publish.references.measure import measure_references
 from wardlake.tokens.keyring import KeyRing
 from wardlake.tokens.source import TokenSource
 

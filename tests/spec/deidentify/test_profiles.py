@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 from tests.spec.deidentify.conftest import SAFE, sensitive
 
-from wardlake.deidentify.profiles import check_profile
+from wardlake.deidentify.checks.profiles import check_profile
 from wardlake.model.treatments import (
     Age,
     Bucket,

@@ -17,10 +17,10 @@ from tests.spec.deidentify.conftest import SAFE, sensitive
 from wardlake.adapters.delta_tables import DeltaTables
 from wardlake.adapters.sealed_key_file import SealedKeyFile, create_key_file
 from wardlake.deidentify.identifiers import list_identifiers
-from wardlake.deidentify.own_identifiers import gather_own_identifiers
-from wardlake.deidentify.random_columns import RandomTokens
+from wardlake.deidentify.rules.own_identifiers import gather_own_identifiers
 from wardlake.deidentify.tables import deidentify_table
-from wardlake.deidentify.token_requests import Identifier
+from wardlake.deidentify.token_columns.random_mode import RandomTokens
+from wardlake.deidentify.token_columns.requests import Identifier
 from wardlake.model.errors import ConfigurationError
 from wardlake.model.sources import TableSpec
 from wardlake.model.treatments import DateShift, Decision, EmbeddedTokens, FormatToken, Surrogate, SurrogateKind, Token, TokenMode

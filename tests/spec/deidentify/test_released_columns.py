@@ -8,7 +8,7 @@ import pytest
 from pyspark.sql import DataFrame, SparkSession
 from tests.spec.deidentify.conftest import BLOCKED, SAFE, sensitive
 
-from wardlake.deidentify.reference_data import ReferenceData
+from wardlake.deidentify.rules.reference_data import ReferenceData
 from wardlake.deidentify.tables import released_columns
 from wardlake.model.sources import TableSpec
 from wardlake.model.treatments import Decision, Drop, Null

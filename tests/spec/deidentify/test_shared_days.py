@@ -12,7 +12,7 @@ from pyspark.sql import DataFrame, SparkSession
 from ruamel.yaml import YAML
 from tests.spec.deidentify.conftest import CONF, sensitive
 
-from wardlake.deidentify.shared_days import DayCount, SharedDayLimits, count_days, find_shared_days, shifted_columns
+from wardlake.deidentify.checks.shared_days import DayCount, SharedDayLimits, count_days, find_shared_days, shifted_columns
 from wardlake.model.sources import TableSpec
 from wardlake.model.treatments import DateShift, Decision
 from wardlake.settings.classification import ClassificationFile

@@ -9,7 +9,7 @@ import pytest
 from pyspark.sql import SparkSession
 from tests.spec.deidentify.conftest import CONF, SAFE, sensitive
 
-from wardlake.deidentify.surrogate_lists import SurrogateLists
+from wardlake.deidentify.rules.surrogate_lists import SurrogateLists
 from wardlake.model.errors import ConfigurationError
 from wardlake.model.treatments import Surrogate, SurrogateKind, Token
 

@@ -10,8 +10,8 @@ import pytest
 from ruamel.yaml import YAML
 from tests.spec.deidentify.conftest import CONF
 
-from wardlake.deidentify.foreign_keys import check_references, order_tables
-from wardlake.deidentify.profiles import check_profile
+from wardlake.deidentify.checks.foreign_keys import check_references, order_tables
+from wardlake.deidentify.checks.profiles import check_profile
 from wardlake.model.sources import SourceSpec
 from wardlake.model.treatments import (
     Classification,

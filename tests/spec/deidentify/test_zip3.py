@@ -11,7 +11,7 @@ from pyspark.sql import functions as F
 from pyspark.sql.types import DataType, DateType
 from ruamel.yaml import YAML
 
-from wardlake.deidentify.geography import cut_zip
+from wardlake.deidentify.rules.geography import cut_zip
 from wardlake.model.errors import ConfigurationError
 
 LIST = Path(__file__).parents[3] / "conf" / "disclosure" / "zip3_allowed.yaml"

@@ -24,8 +24,8 @@ from wardlake.model.treatments import (
     Verdict,
     Zip3,
 )
-from wardlake.publish.residue import ScanMeans
-from wardlake.publish.residue_policy import ResiduePolicy
+from wardlake.publish.residue.policy import ResiduePolicy
+from wardlake.publish.residue.scan import ScanMeans
 from wardlake.settings.validation import adapter_for, validate
 from wardlake.settings.yaml_lines import read_yaml
 

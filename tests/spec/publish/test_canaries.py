@@ -15,10 +15,10 @@ from wardlake.detect.names import FullNameMatcher
 from wardlake.detect.patterns import PATTERN, Pattern, PatternMatcher
 from wardlake.detect.text_names import TextNameMatcher
 from wardlake.model.treatments import IdentifierKind as Kind
-from wardlake.publish.canaries import canary_kinds, draw_canaries
-from wardlake.publish.canaries_known import draw_known_canaries
-from wardlake.publish.known_values_index import Chances, HashIndex, KnownValues
-from wardlake.publish.recall import lower_bound, measure_known_recall, measure_recall
+from wardlake.publish.residue.canaries.draw import canary_kinds, draw_canaries
+from wardlake.publish.residue.canaries.known import draw_known_canaries
+from wardlake.publish.residue.known_values.index import Chances, HashIndex, KnownValues
+from wardlake.publish.residue.recall import lower_bound, measure_known_recall, measure_recall
 
 FLOORS = residue_policy().recall
 

@@ -12,19 +12,19 @@ import pytest
 from pyspark.sql import DataFrame, SparkSession
 from tests.spec.publish.residue_data import CLASSIFICATION, KEY, PATIENT_COLUMNS, PATIENT_ROWS, residue_policy, sensitive
 
+from wardlake.detect.path_texts import has_path, select_path
 from wardlake.model.identifiers import ColumnPath
 from wardlake.model.treatments import Classification, Profile, Surrogate, SurrogateKind, Token, TokenMode
 from wardlake.model.treatments import IdentifierKind as Kind
-from wardlake.publish.canaries_known import draw_known_canaries
-from wardlake.publish.known_values import collect_known_values, key_relation
-from wardlake.publish.known_values_forms import list_forms
-from wardlake.publish.known_values_hash import hash_key, hash_texts
-from wardlake.publish.known_values_index import KnownValues, build_known_values, load_known_values
-from wardlake.publish.known_values_matcher import known_matchers
-from wardlake.publish.known_values_policy import known_kind
-from wardlake.publish.linkage_columns import find_person_columns
-from wardlake.publish.path_texts import has_path, select_path
-from wardlake.publish.recall import add_planted, lower_bound
+from wardlake.publish.residue.canaries.known import draw_known_canaries
+from wardlake.publish.residue.known_values.collection import collect_known_values, key_relation
+from wardlake.publish.residue.known_values.forms import list_forms
+from wardlake.publish.residue.known_values.hashing import hash_key, hash_texts
+from wardlake.publish.residue.known_values.index import KnownValues, build_known_values, load_known_values
+from wardlake.publish.residue.known_values.matcher import known_matchers
+from wardlake.publish.residue.known_values.policy import known_kind
+from wardlake.publish.residue.linkage.columns import find_person_columns
+from wardlake.publish.residue.recall import add_planted, lower_bound
 
 POLICY = residue_policy()
 _ARABIC = "\u0665\u0661\u0662\u0663\u0665\u0669\u0664\u0667\u0663"

@@ -9,8 +9,8 @@ from pyspark.sql import DataFrame, SparkSession
 
 from wardlake.model.errors import BrokenReferences
 from wardlake.model.sources import Reference, SourceKind, SourceSpec, TableSpec
-from wardlake.publish.references import ReferenceMeasure, measure_references
-from wardlake.publish.references_proof import compare_references, require_references
+from wardlake.publish.references.measure import ReferenceMeasure, measure_references
+from wardlake.publish.references.proof import compare_references, require_references
 
 
 def source(*tables: TableSpec) -> SourceSpec:

@@ -12,7 +12,7 @@ import pytest
 from wardlake.model.evidence import CanaryRecall, ColumnEvidence, Finding
 from wardlake.model.treatments import Classification, Decision, IdentifierKind, Profile, Token, TokenMode, Verdict
 from wardlake.ports.contracts import ContractResult, ExpectationResult
-from wardlake.publish.report import (
+from wardlake.publish.report.content import (
     Attention,
     DecisionRow,
     Halt,
@@ -26,8 +26,8 @@ from wardlake.publish.report import (
     decision_rows,
     render_report_json,
 )
-from wardlake.publish.report_page import render_report
-from wardlake.publish.report_plots import recall_plot, timing_plot
+from wardlake.publish.report.page import render_report
+from wardlake.publish.report.plots import recall_plot, timing_plot
 
 HOSTILE = "<script>alert(1)</script>\"'><img src=x onerror=alert(2)>{{7*7}}"
 

@@ -40,11 +40,11 @@ from wardlake.model.treatments import (
 )
 from wardlake.model.treatments import IdentifierKind as Kind
 from wardlake.model.zones import LakeLayout
-from wardlake.publish.known_values import collect_known_values
-from wardlake.publish.known_values_index import Chances, KnownValues
-from wardlake.publish.linkage import LinkCounts
-from wardlake.publish.residue import ResidueReport, count_residue, judge_residue
-from wardlake.publish.residue_verdict import decision_for, is_no_accident, kinds_by_design
+from wardlake.publish.residue.known_values.collection import collect_known_values
+from wardlake.publish.residue.known_values.index import Chances, KnownValues
+from wardlake.publish.residue.linkage.counts import LinkCounts
+from wardlake.publish.residue.scan import ResidueReport, count_residue, judge_residue
+from wardlake.publish.residue.verdict import decision_for, is_no_accident, kinds_by_design
 from wardlake.publish.verify_dataset import read_known_values, verify_dataset
 
 MEANS = scan_means()
@@ -193,7 +193,7 @@ def test_a_published_dataset_is_scanned_again_with_the_values_kept(
 
 
 def judge(counts: CellCounts, decision: Decision, chance: float = 0.0) -> set[tuple[str, str]]:
-    from wardlake.publish.residue_verdict import judge_column
+    from wardlake.publish.residue.verdict import judge_column
 
     both = Chances(numbers={Kind.SSN: chance}, formats={Kind.SSN: chance})
     said = judge_column("t", counts, decision, sift=MEANS.sift, chance=both, policy=MEANS.policy)
@@ -299,7 +299,7 @@ def test_a_surrogate_of_an_organisation_may_equal_one_of_the_sources() -> None:
 
 
 def test_names_are_weighed_against_exchanged_last_names() -> None:
-    from wardlake.publish.residue_verdict import judge_links
+    from wardlake.publish.residue.verdict import judge_links
 
     def severity(cells: int, mixed: int) -> list[str]:
         link = LinkCounts(table="t", columns="F+L", kind=Kind.PERSON_NAME, cells=cells, mixed=mixed, rows=1000)
@@ -312,7 +312,7 @@ def test_names_are_weighed_against_exchanged_last_names() -> None:
 
 
 def test_links_of_columns_decided_safe_are_reported() -> None:
-    from wardlake.publish.residue_verdict import judge_links
+    from wardlake.publish.residue.verdict import judge_links
 
     link = LinkCounts(table="t", columns="B+Z", kind=Kind.ZIP, cells=5, mixed=0, rows=10)
     (reported,) = judge_links([link], {"t": {"B": SAFE, "Z": SAFE}}, MEANS.policy)

@@ -9,11 +9,11 @@ import pyspark.sql.functions as F
 from pyspark.sql import DataFrame, Observation
 
 from wardlake.audit.content_hash import allow_nulls, hash_row, sum_hashes
-from wardlake.deidentify.foreign_keys import table_levels
-from wardlake.deidentify.free_text import TextVocabulary
+from wardlake.deidentify.checks.foreign_keys import table_levels
 from wardlake.deidentify.losses import count_filled, losing_columns, lost_values
-from wardlake.deidentify.own_identifiers import gather_own_identifiers, list_own_identifiers
-from wardlake.deidentify.reference_data import ReferenceData
+from wardlake.deidentify.rules.free_text import TextVocabulary
+from wardlake.deidentify.rules.own_identifiers import gather_own_identifiers, list_own_identifiers
+from wardlake.deidentify.rules.reference_data import ReferenceData
 from wardlake.deidentify.sampling import sample_tables
 from wardlake.deidentify.tables import deidentify_table
 from wardlake.detect.names import names_in_text
@@ -22,8 +22,8 @@ from wardlake.pipelines.refresh.job import PURPOSE, RefreshJob
 from wardlake.pipelines.refresh.mapping import AT_ONCE, keep_mapping
 from wardlake.pipelines.refresh.parents import few_parents
 from wardlake.pipelines.refresh.shared_days import refuse_shared_days
-from wardlake.publish.references import measure_references
-from wardlake.publish.residue import releases_text
+from wardlake.publish.references.measure import measure_references
+from wardlake.publish.residue.scan import releases_text
 from wardlake.runs.tables_at_once import for_each
 from wardlake.tokens.keyring import KeyRing
 from wardlake.tokens.mapping import Mappings

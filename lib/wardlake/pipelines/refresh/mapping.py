@@ -7,11 +7,11 @@ from collections.abc import Collection, Iterator, Mapping
 from pyspark.sql import DataFrame
 
 from wardlake.deidentify.identifiers import list_identifiers
-from wardlake.deidentify.reference_data import ReferenceData
+from wardlake.deidentify.rules.reference_data import ReferenceData
 from wardlake.model.sources import SourceSpec
 from wardlake.model.treatments import Classification, FormatToken, Token
 from wardlake.pipelines.refresh.job import PURPOSE, RefreshJob
-from wardlake.publish.references import ReferenceMeasure, reference_name
+from wardlake.publish.references.measure import ReferenceMeasure, reference_name
 from wardlake.runs.tables_at_once import for_each
 from wardlake.tokens.format_check import require_wide_formats
 from wardlake.tokens.keyring import KeyRing

@@ -10,7 +10,7 @@ from wardlake.model.quoting import quote_name
 from wardlake.model.sources import Reference, SourceSpec
 from wardlake.model.treatments import Classification
 from wardlake.pipelines.refresh.mapping import same_tokens
-from wardlake.publish.references import ReferenceMeasure, reference_name
+from wardlake.publish.references.measure import ReferenceMeasure, reference_name
 
 # Identifiers and their tokens go to every task whole, about 200 bytes each: 100 MB, and three tables are made at once.
 MOST_PARENTS = 500_000

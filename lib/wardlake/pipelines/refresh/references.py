@@ -14,8 +14,8 @@ from wardlake.model.sources import SourceSpec
 from wardlake.model.treatments import Classification, Null
 from wardlake.pipelines.refresh.job import RefreshJob
 from wardlake.pipelines.refresh.quarantine import quarantine
-from wardlake.publish.references import ReferenceMeasure, measure_references, reference_name
-from wardlake.publish.references_proof import compare_references, require_references
+from wardlake.publish.references.measure import ReferenceMeasure, measure_references, reference_name
+from wardlake.publish.references.proof import compare_references, require_references
 
 
 def references(job: RefreshJob, outcomes: Mapping[str, Outcome]) -> Outcome:

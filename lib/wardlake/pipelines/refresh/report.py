@@ -16,7 +16,7 @@ from wardlake.pipelines.refresh.begin import REFUSALS
 from wardlake.pipelines.refresh.classify import HALTS, evidence_of
 from wardlake.pipelines.refresh.job import RefreshJob
 from wardlake.ports.contracts import ContractResult, ExpectationResult
-from wardlake.publish.report import (
+from wardlake.publish.report.content import (
     Attention,
     Halt,
     ReferenceRow,
@@ -29,7 +29,7 @@ from wardlake.publish.report import (
     decision_rows,
     render_report_json,
 )
-from wardlake.publish.report_page import render_report
+from wardlake.publish.report.page import render_report
 from wardlake.runs.engine import load_run
 from wardlake.runs.states import Run
 

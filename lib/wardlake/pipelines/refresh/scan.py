@@ -14,11 +14,11 @@ from wardlake.model.plan import Outcome
 from wardlake.pipelines.refresh.classify import evidence_of
 from wardlake.pipelines.refresh.job import RESIDUE, RefreshJob, secret
 from wardlake.pipelines.refresh.quarantine import quarantine
-from wardlake.publish.known_values import collect_known_values, foreign_columns
-from wardlake.publish.known_values_index import KnownValues, load_known_values
-from wardlake.publish.known_values_kinds import KnownColumns, infer_kinds
-from wardlake.publish.references import reference_name
-from wardlake.publish.residue import ResidueReport, ScanMeans, scan_residue
+from wardlake.publish.references.measure import reference_name
+from wardlake.publish.residue.known_values.collection import collect_known_values, foreign_columns
+from wardlake.publish.residue.known_values.index import KnownValues, load_known_values
+from wardlake.publish.residue.known_values.kinds import KnownColumns, infer_kinds
+from wardlake.publish.residue.scan import ResidueReport, ScanMeans, scan_residue
 from wardlake.tokens.keyring import KeyRing
 
 

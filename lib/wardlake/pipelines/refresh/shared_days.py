@@ -9,7 +9,7 @@ import pyspark.sql.functions as F
 from pyspark.sql import DataFrame
 
 from wardlake.audit.names import short_name
-from wardlake.deidentify.shared_days import DayCount, count_days, find_shared_days, shifted_columns
+from wardlake.deidentify.checks.shared_days import DayCount, count_days, find_shared_days, shifted_columns
 from wardlake.model.audit import AuditEvent, AuditKind
 from wardlake.model.errors import UnclassifiedColumns
 from wardlake.pipelines.refresh.job import RefreshJob

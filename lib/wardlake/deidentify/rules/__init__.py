@@ -1,0 +1,1 @@
+"""The rules, each as column expressions, and what they may know of a row."""

@@ -1,0 +1,1 @@
+"""Foreign keys: measured on source and output, and proven equal."""

@@ -1,0 +1,1 @@
+"""Made-up identifiers that measure what the scan sees."""

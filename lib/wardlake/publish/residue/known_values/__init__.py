@@ -1,0 +1,1 @@
+"""Identifiers of the source as keyed hashes: collected, indexed, and matched in output."""

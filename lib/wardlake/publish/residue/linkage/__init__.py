@@ -1,0 +1,1 @@
+"""Columns that together point to a person of the source."""
