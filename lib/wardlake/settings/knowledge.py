@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from wardlake.classify.evidence import EvidenceRules, parse_evidence_rules
 from wardlake.deidentify.checks.shared_days import SharedDayLimits
@@ -13,6 +14,7 @@ from wardlake.detect.names import NameWords, parse_name_words
 from wardlake.detect.patterns import PatternBook, parse_patterns
 from wardlake.model.errors import ConfigurationError, Mistake
 from wardlake.publish.residue.policy import ResiduePolicy
+from wardlake.settings.gathered import Gathered
 from wardlake.settings.validation import adapter_for, validate
 from wardlake.settings.yaml_lines import plain, read_yaml
 
@@ -45,21 +47,20 @@ class Knowledge:
 
 
 def load_knowledge(conf: Path) -> Knowledge:
-    """Read and check every file; raises `ConfigurationError` with all mistakes that a file has."""
-    zip3 = _validated(conf, "disclosure/zip3_allowed.yaml", Zip3List)
-    if wrong := sorted(set(zip3.allowed) & set(zip3.denied)):
-        raise ConfigurationError([Mistake(f"{conf.name}/disclosure/zip3_allowed.yaml", 0, f"allowed and denied: {wrong}")])
-    patterns = f"{conf.name}/detection/patterns.yaml"
-    return Knowledge(
-        patterns=parse_patterns(_document(conf, "detection/patterns.yaml"), file=patterns),
-        name_words=parse_name_words(_document(conf, "detection/names.yaml")),
-        evidence=load_evidence_rules(conf),
-        residue=_validated(conf, "disclosure/residue.yaml", ResiduePolicy),
-        zip3=zip3,
-        shared_days=_validated(conf, "disclosure/shared_days.yaml", SharedDayLimits),
-        surrogates=_surrogates(conf),
-        password_hash=_validated(conf, "disclosure/dev_password.yaml", DevPassword).hash,
-    )
+    """Read and check every file; raises `ConfigurationError` with every mistake of every file."""
+    gathered = Gathered()
+    parts = {
+        "patterns": gathered.part(lambda: _patterns(conf)),
+        "name_words": gathered.part(lambda: _name_words(conf)),
+        "evidence": gathered.part(lambda: load_evidence_rules(conf)),
+        "residue": gathered.part(lambda: _validated(conf, "disclosure/residue.yaml", ResiduePolicy)),
+        "zip3": gathered.part(lambda: _zip3(conf)),
+        "shared_days": gathered.part(lambda: _validated(conf, "disclosure/shared_days.yaml", SharedDayLimits)),
+        "surrogates": gathered.part(lambda: _surrogates(conf)),
+        "password_hash": gathered.part(lambda: _validated(conf, "disclosure/dev_password.yaml", DevPassword).hash),
+    }
+    gathered.require_none()
+    return Knowledge(**cast(dict[str, Any], parts))
 
 
 def load_evidence_rules(conf: Path) -> EvidenceRules:
@@ -85,11 +86,37 @@ def _surrogates(conf: Path) -> SurrogateLists:
     return parse_lists({name: path.read_text("utf-8") for name, path in files.items()})
 
 
-def _document(conf: Path, name: str) -> Any:
-    document, mistakes = read_yaml(conf / name, f"{conf.name}/{name}")
+def _zip3(conf: Path) -> Zip3List:
+    found: Zip3List = _validated(conf, "disclosure/zip3_allowed.yaml", Zip3List)
+    if wrong := sorted(set(found.allowed) & set(found.denied)):
+        raise ConfigurationError([Mistake(f"{conf.name}/disclosure/zip3_allowed.yaml", 0, f"allowed and denied: {wrong}")])
+    return found
+
+
+def _patterns(conf: Path) -> PatternBook:
+    shown_as = f"{conf.name}/detection/patterns.yaml"
+    try:
+        return parse_patterns(_document(conf, "detection/patterns.yaml"), file=shown_as)
+    except (AttributeError, TypeError):  # well-formed YAML of another form
+        raise ConfigurationError([Mistake(shown_as, 0, "has not the form of a book of patterns")]) from None
+
+
+def _name_words(conf: Path) -> NameWords:
+    document = _document(conf, "detection/names.yaml")
+    wrong = [field.name for field in fields(NameWords) if not isinstance(document.get(field.name), list)]
+    if wrong:
+        raise ConfigurationError([Mistake(f"{conf.name}/detection/names.yaml", 0, f"{name}: a list of words") for name in wrong])
+    return parse_name_words(document)
+
+
+def _document(conf: Path, name: str) -> Mapping[str, Any]:
+    shown_as = f"{conf.name}/{name}"
+    document, mistakes = read_yaml(conf / name, shown_as)
+    if not mistakes and not isinstance(document, Mapping):
+        mistakes = [Mistake(shown_as, 0, "must hold a mapping of keys")]
     if mistakes:
         raise ConfigurationError(mistakes)
-    return plain(document)
+    return cast(Mapping[str, Any], plain(document))
 
 
 def _validated(conf: Path, name: str, kind: Any) -> Any:

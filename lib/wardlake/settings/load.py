@@ -115,6 +115,14 @@ def read_folder(conf: Path, folder: str, kind: type[T]) -> tuple[dict[str, ConfF
 
 def load_settings(conf: Path, environment: str, *, today: date) -> Settings:
     """All of `conf/`, cross-checked; raises `ConfigurationError` with every mistake of every file."""
+    settings, mistakes = read_settings(conf, environment, today=today)
+    if mistakes:
+        raise ConfigurationError(mistakes)
+    return settings
+
+
+def read_settings(conf: Path, environment: str, *, today: date) -> tuple[Settings, list[Mistake]]:
+    """What of `conf/` can be read, with every mistake of the rest: only without any are the settings there to be used."""
     if not conf.is_dir():
         raise ConfigurationError(what=f"No configuration folder {conf}.", next_step="give --conf DIR")
     environments, mistakes = read_folder(conf, "environments", Environment)
@@ -128,19 +136,19 @@ def load_settings(conf: Path, environment: str, *, today: date) -> Settings:
     mistakes += check_names(sources, classifications, {path.stem for path in (conf / "sources").glob("*.yaml")})
     mistakes += check_sources(sources)
     mistakes += check_agreements(classifications, agreements)
-    if environment not in environments and not mistakes:
-        mistakes.append(Mistake(f"{conf.name}/environments/{environment}.yaml", 0, "there is no such environment"))
-    if mistakes:
-        raise ConfigurationError(mistakes)
-    return Settings(
+    chosen, its_file = environments.get(environment), f"{conf.name}/environments/{environment}.yaml"
+    if chosen is None and its_file not in {mistake.file for mistake in mistakes}:
+        mistakes.append(Mistake(its_file, 0, "there is no such environment"))
+    settings = Settings(
         conf=conf,
         root=conf.resolve().parent,
-        environment=environments[environment].value,
+        environment=chosen.value if chosen else Environment(name=environment),
         sources=sources,
         classifications=classifications,
         agreements=agreements,
         expired=expired_agreements(classifications, agreements, today),
     )
+    return settings, mistakes
 
 
 def with_classifications_read_again(settings: Settings) -> Settings:
@@ -220,7 +228,7 @@ def expired_agreements(
     classifications: Mapping[str, ConfFile], agreements: Mapping[str, ConfFile], today: date
 ) -> dict[str, Mistake]:
     """Classifications whose agreement has run out, each with where it stands."""
-    ends = {name: file.value.agreement for name, file in classifications.items() if file.value.agreement}
+    ends = {name: file.value.agreement for name, file in classifications.items() if file.value.agreement in agreements}
     return {
         name: classifications[name].mistake(("agreement",), f"agreement {agreement} ran out on {expires}")
         for name, agreement in ends.items()

@@ -181,6 +181,21 @@ def test_an_environment_that_does_not_exist_is_named(tmp_path):
         load_settings(write(tmp_path, {}), "production", today=TODAY)
 
 
+def test_an_environment_is_a_name_and_no_path(tmp_path):
+    with pytest.raises(ConfigurationError, match="no such environment"):
+        load_settings(write(tmp_path, {}), "../environments/embedded", today=TODAY)
+
+
+def test_an_environment_that_does_not_exist_is_named_beside_other_mistakes(tmp_path):
+    conf = write(tmp_path, {"sources/clinic.yaml": SOURCE + "colour: blue\n"})
+    with pytest.raises(ConfigurationError) as caught:
+        load_settings(conf, "production", today=TODAY)
+    assert {mistake.file for mistake in caught.value.mistakes} == {
+        "conf/sources/clinic.yaml",
+        "conf/environments/production.yaml",
+    }
+
+
 def test_a_source_can_be_read_from_another_folder(tmp_path):
     settings = load(tmp_path)
     assert settings.source(f"clinic={tmp_path}/other").location == f"{tmp_path}/other"
