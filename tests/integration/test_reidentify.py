@@ -25,7 +25,7 @@ from wardlake.ports.clock import Clock
 from wardlake.tokens.keyring import open_ring
 from wardlake.tokens.mapping import Identifiers, Mappings, update_mapping
 from wardlake.tokens.plain import token_of
-from wardlake.tokens.reidentify import COLLECTION, Desk, approve, request, reveal
+from wardlake.tokens.reidentify import COLLECTION, Desk, approve, open_requests, request, reveal
 from wardlake.tokens.reveal import SealedIdentifier, locate_identifier, open_identifier
 
 VALUE = "MRN-SECRET-0042"
@@ -167,7 +167,9 @@ def test_an_engineer_can_do_no_step(office: Office) -> None:
     approve(office.desk, SECOND, key)
     with pytest.raises(NotAllowed):
         office.answer(key, ENGINEER)
-    assert office.steps.count(AuditKind.REIDENTIFICATION_REFUSED) == 3
+    with pytest.raises(NotAllowed):
+        open_requests(office.desk, ENGINEER)
+    assert office.steps.count(AuditKind.REIDENTIFICATION_REFUSED) == 4
     assert office.answer(key) == VALUE
 
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import click
 
-from wardlake.cli.context import opened
+from wardlake.cli.context import opened, opened_environment
 from wardlake.cli.frame import Options, answer, command_flags
 
 
@@ -26,7 +28,31 @@ def request(options: Options, token: str, purpose: str, domain: str, reason: str
         answer(options, {"request": key}, f"request {key} waits for a second person (wardlake reidentify approve {key})")
 
 
-@reidentify.command(help="Approve another person's request; needs the role compliance and a second factor.")
+REQUESTS = """List open requests: who asked, for which domain and purpose, why, since when; needs the role compliance.
+
+\b
+  wardlake reidentify requests          # before wardlake reidentify approve
+  wardlake reidentify requests --json
+"""
+
+
+@reidentify.command(help=REQUESTS)
+@command_flags
+def requests(options: Options) -> None:
+    from wardlake.pipelines.reidentification import describe_asked, list_asked
+
+    with opened_environment(options) as wiring:
+        found = list_asked(wiring)
+        answer(options, found, describe_asked(found))
+
+
+APPROVE = """Approve another person's request; needs the role compliance and a second factor.
+
+`wardlake reidentify requests` shows what is asked and why; the answer says what was approved.
+"""
+
+
+@reidentify.command(help=APPROVE)
 @click.argument("request_id")
 @click.option("--code", default="", help="Second factor.")
 @command_flags
@@ -34,8 +60,8 @@ def approve(options: Options, request_id: str, code: str) -> None:
     from wardlake.pipelines.reidentification import confirm
 
     with opened(options) as context:
-        confirm(context.wiring, request_id, code)
-        answer(options, {"request": request_id, "state": "approved"}, f"request {request_id} approved")
+        done = confirm(context.wiring, request_id, code)
+        answer(options, done, _words(done))
 
 
 @reidentify.command(help="Print the identifier, once, to the person who asked.")
@@ -56,3 +82,8 @@ def reveal(options: Options, request_id: str, code: str, key_version: int | None
     with opened(options) as context:
         identifier = tell(context.wiring, request_id, code, known)
         answer(options, {"request": request_id, "identifier": identifier}, identifier)
+
+
+def _words(done: Mapping[str, str]) -> str:
+    asked = f"{done['asked_by']} asked on {done['since'][:16]} for a token of {done['purpose']}/{done['domain']}"
+    return f"request {done['request']} approved: {asked}: {done['reason']}"

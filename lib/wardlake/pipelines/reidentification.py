@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import timedelta
+from typing import Any
 
 from wardlake.model.errors import ContractBroken
 from wardlake.model.identity import Identity
 from wardlake.pipelines.ports_in_hand import PortsInHand
 from wardlake.tokens.mapping import Mappings
-from wardlake.tokens.reidentify import Desk, approve, request, reveal
+from wardlake.tokens.reidentify import Desk, approve, open_requests, request, reveal
 from wardlake.tokens.reveal import Origin, SealedIdentifier, locate_identifier, open_identifier
 
 APPROVE_WITHIN, REVEAL_WITHIN = timedelta(days=7), timedelta(hours=24)
@@ -34,8 +36,30 @@ def ask(ports: PortsInHand, *, token: str, purpose: str, domain: str, reason: st
     return request(desk_of(ports), ports.identity.caller(), token=token, purpose=purpose, domain=domain, reason=reason)
 
 
-def confirm(ports: PortsInHand, key: str, code: str) -> None:
-    approve(desk_of(ports), caller_of(ports, code), key)
+def list_asked(ports: PortsInHand) -> dict[str, Any]:
+    """Every open request with what there is to do, for compliance; no token."""
+    found = open_requests(desk_of(ports), ports.identity.caller())
+    return {"requests": [{**each, "next": _next_step(each)} for each in found]}
+
+
+def _next_step(each: Mapping[str, str]) -> str:
+    who, step = ("another person of compliance", "approve") if each["state"] == "requested" else ("who asked", "reveal")
+    return f"{who}: wardlake reidentify {step} {each['request']} --code CODE"
+
+
+def describe_asked(found: Mapping[str, Any]) -> str:
+    """What the command says to people."""
+    return "\n".join(map(_words, found["requests"])) or "no request is open"
+
+
+def _words(each: Mapping[str, str]) -> str:
+    said = f"{each['request']}  {each['state']} since {each['since'][:16]}, asked by {each['asked_by']}"
+    return f"{said} for a token of {each['purpose']}/{each['domain']}: {each['reason']}\n    next: {each['next']}"
+
+
+def confirm(ports: PortsInHand, key: str, code: str) -> dict[str, str]:
+    """Approve a request; what was approved, without its token."""
+    return approve(desk_of(ports), caller_of(ports, code), key)
 
 
 def tell(ports: PortsInHand, key: str, code: str, known: Origin | None = None) -> str:

@@ -30,6 +30,7 @@ Unseal = Callable[[SealedIdentifier], str]
 _ASKING = frozenset({Role.COMPLIANCE, Role.STEWARD})
 _APPROVING = frozenset({Role.COMPLIANCE})
 _ENDED = "The request is not open, or its time is over."
+_SHOWN = ("asked_by", "purpose", "domain", "reason", "since", "state")  # never the token: it goes to nobody but who asked
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,8 +69,23 @@ def request(desk: Desk, caller: Identity, *, token: str, purpose: str, domain: s
     return key
 
 
-def approve(desk: Desk, caller: Identity, key: str) -> None:
-    """Approve another person's request.
+def open_requests(desk: Desk, caller: Identity) -> list[dict[str, str]]:
+    """Requests that wait for approval or for their answer, oldest first: what a second person judges, never a token.
+
+    `since` is when the state began. Raises `NotAllowed` for a caller who is not compliance.
+    """
+    _check_role(desk, caller, _APPROVING, "list", "")
+    limits = {"requested": desk.approve_within, "approved": desk.reveal_within}
+    found = [
+        _shown(key, document)
+        for key, document in desk.registry.find(COLLECTION)
+        if document["state"] in limits and _is_in_time(desk, document, limits[document["state"]])
+    ]
+    return sorted(found, key=lambda each: (each["since"], each["request"]))
+
+
+def approve(desk: Desk, caller: Identity, key: str) -> dict[str, str]:
+    """Approve another person's request; returns what was approved, `since` being when it was asked.
 
     Raises `NotAllowed` for a caller who is not compliance, who used no second factor, or whose credential asked.
     """
@@ -88,6 +104,7 @@ def approve(desk: Desk, caller: Identity, key: str) -> None:
     )
     approved = {"state": "approved", "approved_by": caller.subject, "since": desk.clock.now().isoformat()}
     _move(desk, key, claimed, {**document, **approved})
+    return _shown(key, {**document, "state": "approved"})
 
 
 def reveal(desk: Desk, caller: Identity, key: str, *, locate: Locate, unseal: Unseal) -> str:
@@ -119,9 +136,18 @@ def _open(desk: Desk, key: str, state: str, within: timedelta) -> Mapping[str, A
     document = desk.registry.get(COLLECTION, key)
     if document is None or document["state"] != state:
         raise NotAllowed(_ENDED, which=[key], next_step="ask again: wardlake reidentify request")
-    if desk.clock.now() > datetime.fromisoformat(str(document["since"])) + within:
+    if not _is_in_time(desk, document, within):
         raise NotAllowed(_ENDED, which=[key], next_step="ask again: wardlake reidentify request")
     return document
+
+
+def _is_in_time(desk: Desk, document: Mapping[str, Any], within: timedelta) -> bool:
+    return desk.clock.now() <= datetime.fromisoformat(str(document["since"])) + within
+
+
+def _shown(key: str, document: Mapping[str, Any]) -> dict[str, str]:
+    """What people other than the asker see of a request."""
+    return {"request": key, **{name: str(document[name]) for name in _SHOWN}}
 
 
 def _move(desk: Desk, key: str, before: Mapping[str, Any], after: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -165,7 +191,7 @@ def _check_role(desk: Desk, caller: Identity, allowed: frozenset[Role], step: st
     at = desk.clock.now().isoformat()
     desk.record(AuditEvent(kind=AuditKind.REIDENTIFICATION_REFUSED, actor=caller.subject, at=at, details=details))
     raise NotAllowed(
-        f"Your role does not permit to {step} a re-identification.", next_step="ask compliance: they have the way back"
+        f"Your role does not permit to {step} re-identifications.", next_step="ask compliance: they have the way back"
     )
 
 
