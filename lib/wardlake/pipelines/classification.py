@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import secrets
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -11,11 +12,12 @@ from typing import Any
 
 from wardlake.classify.decisions import write_decision
 from wardlake.classify.gate import check_decisions
-from wardlake.classify.review import APPROVED, approve, load_approvals, request_reviews, review
+from wardlake.classify.review import APPROVED, approve, load_approvals, open_requests, request_reviews, review, waiting_reviews
 from wardlake.model.errors import ConfigurationError, Mistake
 from wardlake.model.evidence import ColumnEvidence
-from wardlake.model.identifiers import ColumnPath, new_run_id
+from wardlake.model.identifiers import ColumnPath, column_of, new_run_id
 from wardlake.model.identity import Identity
+from wardlake.model.snapshots import SnapshotManifest
 from wardlake.model.sources import RetentionClass, SourceSpec
 from wardlake.model.treatments import Decision
 from wardlake.pipelines.ports_in_hand import PortsInHand
@@ -27,6 +29,7 @@ from wardlake.settings.classification import ClassificationFile, Entry, decision
 from wardlake.settings.load import Settings, with_classifications_read_again
 from wardlake.settings.validation import adapter_for, validate
 from wardlake.snapshot.create import create_snapshot
+from wardlake.snapshot.manifest import list_manifests
 from wardlake.snapshot.retention import taking_lock
 
 DECIDING_SECONDS = 30.0  # how long a reviewer waits for another to be done
@@ -99,11 +102,13 @@ def parse_decision(verdict: str, rule: dict[str, Any], kind: str, reason: str) -
 def review_column(settings: Settings, ports: PortsInHand, name: str, column: ColumnPath, decision: Decision) -> dict[str, Any]:
     """Record a person's decision; it is written into `conf/classification/` at once unless a second person is needed.
 
-    Raises `ConfigurationError`, and neither records nor writes, where the classification would not hold with it.
+    Raises `ConfigurationError`, and neither records nor writes, for a column that nobody knows, and where the classification
+    would not hold with it.
     """
     caller = ports.identity.caller()
     with deciding(settings, ports, name) as current:
         path = classification_file(current, name)
+        require_known(current, ports, name, column)
         require_consistent(current, name, column, decision)
         outcome = review(
             ports.registry,
@@ -141,6 +146,39 @@ def deciding(settings: Settings, ports: PortsInHand, name: str) -> Iterator[Sett
     """The decisions as they are now, nobody else writing to them: what two people decide at once is held together."""
     with ports.registry.lock(f"classification/{name}", wait_seconds=DECIDING_SECONDS):
         yield with_classifications_read_again(settings)
+
+
+def require_known(settings: Settings, ports: PortsInHand, name: str, column: ColumnPath) -> None:
+    """Raise `ConfigurationError` for a column that the newest snapshot lacks and nobody was asked about.
+
+    A decision on it would stop the next refresh. What is inside a column may be absent from time to time, so the column as a
+    whole is looked for. Where the source has no snapshot, any column is taken.
+    """
+    source = settings.classification(name).source
+    if (column.table, column.column) in named_columns(settings, ports, name):
+        return
+    manifests = list_manifests(ports.tables, ports.layout, source)  # last: this is what needs Spark
+    if manifests and (column.table, column.column) not in columns_of(manifests[-1]):
+        under = "" if name == source else f" --classification {name}"
+        raise ConfigurationError(
+            what=f"Nobody knows {column}: not the decisions, no open request, not snapshot {manifests[-1].run_id}. "
+            "Nothing was written.",
+            next_step=f"correct the name; if the column is new at the source: wardlake classify check --source {source}{under}",
+        )
+
+
+def named_columns(settings: Settings, ports: PortsInHand, name: str) -> set[tuple[str, str]]:
+    """Table and column of all that is decided, asked about, or waits for a second person."""
+    tables = settings.classification(name).tables
+    decided = {(table, column_of(path)) for table, decisions in tables.items() for path in decisions}
+    asked = [document["evidence"] for document in open_requests(ports.registry, name)]
+    waiting = waiting_reviews(ports.registry, name)
+    return decided | {(each["table"], column_of(each["path"])) for each in (*asked, *waiting)}
+
+
+def columns_of(manifest: SnapshotManifest) -> set[tuple[str, str]]:
+    """Table and column of all that a snapshot holds."""
+    return {(table.name, field["name"]) for table in manifest.tables for field in json.loads(table.schema)["fields"]}
 
 
 def require_consistent(settings: Settings, name: str, column: ColumnPath, decision: Decision) -> None:

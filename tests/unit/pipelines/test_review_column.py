@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pyspark.sql import SparkSession
+from tests.commands import command
 from tests.end_to_end.clinic import Clinic, make_clinic
 
 from wardlake.adapters.system_identity import SystemIdentity
@@ -19,11 +21,13 @@ from wardlake.model.audit import AuditKind
 from wardlake.model.errors import ConfigurationError, ContractBroken, NotAllowed
 from wardlake.model.evidence import ColumnEvidence
 from wardlake.model.identity import Role
+from wardlake.model.snapshots import SnapshotManifest, TableHashes, TableSnapshot
 from wardlake.model.treatments import Bucket, Decision, IdentifierKind
 from wardlake.pipelines.classification import approve_column, parse_column, parse_decision, review_column
 from wardlake.ports.identity import IdentityProvider
 from wardlake.settings.load import Settings, load_settings
 from wardlake.settings.today import today
+from wardlake.snapshot.manifest import manifest_bytes, manifest_path
 from wardlake.wiring import Wiring
 
 COLUMN = parse_column("visits.reason_code")
@@ -101,6 +105,62 @@ def test_a_decision_that_parts_the_ends_of_a_key_is_refused_before_anything_is_r
         decide(clinic, parse_decision("sensitive", rule, "", "as asked"), column)
     assert (text_of(clinic), reviews_recorded(clinic)) == (before, 0)
     assert clinic.wiring().registry.find(REVIEWS) == []
+
+
+def snapshot(clinic: Clinic, at: str, **columns: list[str]) -> None:
+    """The manifest that a snapshot of these tables leaves."""
+    tables = tuple(
+        TableSnapshot(
+            name=name,
+            path=f"raw/clinic/{at}/{name}",
+            version=0,
+            schema=json.dumps({"type": "struct", "fields": [{"name": each, "type": "string"} for each in found]}),
+            hashes=TableHashes(files="f", rows="1", row_count=1),
+            commitment="c",
+        )
+        for name, found in columns.items()
+    )
+    manifest = SnapshotManifest(
+        snapshot_id=f"id-{at}", source="clinic", run_id=f"run-{at}", taken_at=at, schema_version="7", position={},
+        retention="operational", legal_basis="", tables=tables,
+    )  # fmt: skip
+    path = Path(manifest_path(clinic.wiring().layout, "clinic", manifest.run_id))
+    path.parent.mkdir(parents=True)
+    path.write_bytes(manifest_bytes(manifest))
+
+
+BLOCK = ("classify", "review", "--source", "clinic", "--as", "blocked", "--reason", "as asked", "--column")
+
+
+def test_a_column_that_nobody_knows_is_refused_before_anything_is_recorded(tmp_path: Path, spark: SparkSession) -> None:
+    clinic = make_clinic(tmp_path, spark)
+    before = text_of(clinic)
+    snapshot(clinic, "2026-01-30", patients=["id", "gone"])
+    snapshot(clinic, "2026-01-31", patients=["id", "contact", "payload"], visits=["id"])
+    conf, lake = clinic.folder / "conf", clinic.lake
+    for column in ("patients.NOSUCH", "patients.gone", "visits.contact", "nowhere.id", "patients.NOSUCH$.mrn"):
+        refused = command(*BLOCK, column, conf=conf, lake=lake)
+        assert (refused.code, f"Nobody knows {column}" in refused.said) == (2, True)
+        assert "wardlake classify check --source clinic" in refused.answer["error"]["next"]
+    assert (text_of(clinic), reviews_recorded(clinic)) == (before, 0)
+    assert clinic.wiring().registry.find(REVIEWS) == []
+    for column in ("patients.contact", "patients.payload$.mrn"):
+        taken = command(*BLOCK, column, conf=conf, lake=lake)
+        assert (taken.code, taken.answer.get("state")) == (0, DECIDED), taken.said
+
+
+def test_a_column_that_is_asked_about_or_waits_is_known_whatever_the_snapshot_holds(tmp_path: Path, spark: SparkSession) -> None:
+    clinic = make_clinic(tmp_path, spark)
+    clinic.edit("classification/clinic.yaml", "    reason_code: safe\n", "")
+    snapshot(clinic, "2026-01-31", patients=["id"], visits=["id"])
+    ask(clinic)
+    assert decide(clinic, safe())["state"] == WAITING  # which answers the request
+    assert decide(clinic, parse_decision("blocked", {}, "", "on second thoughts"))["state"] == DECIDED
+
+
+def test_without_a_snapshot_any_column_may_be_decided(tmp_path: Path, spark: SparkSession) -> None:
+    clinic = make_clinic(tmp_path, spark)
+    assert decide(clinic, parse_decision("blocked", {}, "", "to come"), "patients.contact")["state"] == DECIDED
 
 
 def test_a_rule_that_the_profile_does_not_allow_is_refused_before_anything_is_recorded(clinic: Clinic) -> None:
