@@ -8,11 +8,12 @@ from pathlib import Path
 import pytest
 
 from wardlake.adapters.sqlite_registry import SqliteRegistry
+from wardlake.adapters.system_clock import SystemClock
 from wardlake.audit.scan import name_problem
 from wardlake.model.errors import ConfigurationError, NotAllowed
 from wardlake.model.identity import Identity, Role, fingerprint
 from wardlake.pipelines.dev_refresh import PLAN
-from wardlake.pipelines.refresh.begin import give_up_others, require_actor, require_name
+from wardlake.pipelines.refresh.begin import choose_run, give_up_others, require_actor, require_name
 from wardlake.runs.engine import load_run, save_run
 from wardlake.runs.states import Run, RunState
 
@@ -56,6 +57,32 @@ def test_no_fingerprint_of_a_credential_looks_like_an_identifier() -> None:
 
 def caller(subject: str) -> Identity:
     return Identity(subject=subject, roles=frozenset({Role.PIPELINE}), source="oidc", credential="p0")
+
+
+def choose(registry: SqliteRegistry, *, run_id: str, fresh: bool) -> Run:
+    return choose_run(
+        registry, SystemClock(), actor=caller("os:x"), source="clinic", arguments={"sample": 1.0}, run_id=run_id, fresh=fresh,
+        snapshot_of="", told=lambda _: None,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("state", [RunState.HALTED, RunState.DONE])
+def test_a_fresh_run_is_not_begun_under_the_name_of_another(tmp_path: Path, state: RunState) -> None:
+    registry = SqliteRegistry(tmp_path / "registry.db")
+    save_run(registry, replace(RUN, state=state))
+    with pytest.raises(ConfigurationError, match="There is a run old") as refused:
+        choose(registry, run_id="old", fresh=True)
+    assert (refused.value.exit_code, bool(refused.value.next_step)) == (2, True)
+    found = load_run(registry, "old")
+    assert found is not None
+    assert found.state is state
+    assert choose(registry, run_id="new", fresh=True).run_id == "new"
+
+
+def test_a_halted_run_is_gone_on_with_by_its_name(tmp_path: Path) -> None:
+    registry = SqliteRegistry(tmp_path / "registry.db")
+    save_run(registry, replace(RUN, state=RunState.HALTED))
+    assert choose(registry, run_id="old", fresh=False).run_id == "old"
 
 
 def test_a_fresh_run_gives_up_every_unfinished_run_like_it_and_no_other(tmp_path: Path) -> None:

@@ -53,9 +53,15 @@ def choose_run(
 ) -> Run:
     """The run named, else the one that can go on, else a new one; `told` hears of a run that goes on.
 
-    `snapshot_of` is the fingerprint of the source: a run that took its snapshot of another one is not gone on with.
+    `snapshot_of` is the fingerprint of the source: a run that took its snapshot of another one is not gone on with. Raises
+    `ConfigurationError` for a `fresh` run under the name of one that there is.
     """
     require_name(run_id)
+    if fresh and run_id and load_run(registry, run_id):
+        raise ConfigurationError(
+            what=f"There is a run {run_id}: --fresh cannot begin another under its name.",
+            next_step="--fresh without --run-id or with a new one; or go on with the run, without --fresh",
+        )
     known = load_run(registry, run_id) if run_id else None if fresh else find_unfinished(registry, PLAN, source, arguments)
     if known and not run_id and (is_refused(registry, known) or not is_of(known, snapshot_of)):
         known = None
