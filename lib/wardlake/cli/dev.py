@@ -22,18 +22,18 @@ def dev() -> None: ...
 @click.option("--classification", default="", help="A file under conf/classification/; by default the source's own.")
 @click.option("--sample", default="100%", show_default=True, help="Share of the patients, with all that belongs to them.")
 @click.option("--run-id", default="", help="Name of the run; goes on with it where there is one.")
-@click.option("--only", default="", type=click.Choice(["", *(s.name for s in PLAN.steps)]), help="One step, for schedulers.")
-@click.option("--fresh", is_flag=True, help="Begin a new run even where a halted one could go on.")
+@click.option("--only", type=click.Choice([s.name for s in PLAN.steps]), help="One step, for schedulers.")
+@click.option("--fresh", is_flag=True, help="Begin a new run, of a new name, even where a halted one could go on.")
 @click.option("--dry-run", is_flag=True, help="Say what would be done; touch nothing.")
 @command_flags
 def refresh(
-    options: Options, source: str, classification: str, sample: str, run_id: str, only: str, fresh: bool, dry_run: bool
+    options: Options, source: str, classification: str, sample: str, run_id: str, only: str | None, fresh: bool, dry_run: bool
 ) -> None:
     from wardlake.pipelines.refresh.run import describe_refresh, run_refresh
 
     with opened(options) as context:
         if dry_run:
-            plan = describe_refresh(context.settings, source, classification)
+            plan = describe_refresh(context.settings, source, classification, sample=sample, run_id=run_id)
             answer(options, plan, "\n".join(plan["lines"]))
             return
         result = run_refresh(
@@ -43,7 +43,7 @@ def refresh(
             classification=classification,
             sample=sample,
             run_id=run_id,
-            only=only,
+            only=only or "",
             fresh=fresh,
             progress=TerminalProgress(ERRORS),
             told=_going_on,

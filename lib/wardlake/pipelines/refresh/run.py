@@ -16,7 +16,7 @@ from wardlake.model.zones import Zone
 from wardlake.pipelines.dev_refresh import PLAN
 from wardlake.pipelines.fingerprints import code_version, fingerprint
 from wardlake.pipelines.ports_in_hand import PortsInHand
-from wardlake.pipelines.refresh.begin import choose_run, give_up_others, parse_sample, require_actor, require_role
+from wardlake.pipelines.refresh.begin import choose_run, give_up_others, parse_sample, require_actor, require_name, require_role
 from wardlake.pipelines.refresh.job import RefreshJob
 from wardlake.pipelines.refresh.publish import rule_id
 from wardlake.pipelines.refresh.report import write_halted_report
@@ -226,9 +226,11 @@ def answer_of(run: Run, only: str) -> dict[str, Any]:
     }
 
 
-def describe_refresh(settings: Settings, source: str, classification: str) -> dict[str, Any]:
-    """What a refresh would do, from the configuration alone."""
+def describe_refresh(settings: Settings, source: str, classification: str, *, sample: str, run_id: str) -> dict[str, Any]:
+    """What a refresh would do, from the configuration alone; flags that it would refuse are refused here as well."""
     spec, decided, name = asked_for(settings, source, classification)
+    parse_sample(sample)
+    require_name(run_id)
     rules = {
         table: {path: rule_id(decision) for path, decision in decisions.items()} for table, decisions in decided.tables.items()
     }
