@@ -105,6 +105,10 @@ class SealedKeyFile:
         except (InvalidTag, ValueError):
             raise KeysUnavailable("This data key was not wrapped by this key.", which=[wrapping_key]) from None
 
+    def is_made(self) -> bool:
+        """Whether anything of the key file is there; it may still not open."""
+        return self._path.exists() or self._master.exists()
+
     def reachable(self) -> None:
         self._read()
         self._cipher()

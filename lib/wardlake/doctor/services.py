@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from urllib.parse import urlparse
 
 from wardlake.doctor.checks import Check, State
+from wardlake.model.errors import ConfigurationError
 from wardlake.settings import environment as env
 from wardlake.settings.secrets import resolve
 
@@ -39,7 +40,7 @@ def reach(service: Service) -> bool:
     try:
         with socket.create_connection((service.host, service.port), timeout=SECONDS):
             return True
-    except OSError:
+    except (OSError, UnicodeError):  # a name that no host can have
         return False
 
 
@@ -57,10 +58,12 @@ def judge_services(services: list[Service], reached: Mapping[Service, bool]) -> 
 
 
 def _at(name: str, address: str) -> Service | None:
-    parsed = urlparse(address)
-    if not parsed.hostname:
-        return None
-    return Service(name, parsed.hostname, parsed.port or PORTS.get(parsed.scheme, 443))
+    try:
+        parsed = urlparse(address)
+        port = parsed.port or PORTS.get(parsed.scheme, 443)
+    except ValueError:
+        return Service(name, "what is written as its address", 0)
+    return Service(name, parsed.hostname, port) if parsed.hostname else None
 
 
 def _keys(environment: env.Environment) -> Service | None:
@@ -70,11 +73,17 @@ def _keys(environment: env.Environment) -> Service | None:
 def _registry(environment: env.Environment) -> Service | None:
     if not isinstance(environment.registry, env.Postgres):
         return None
-    dsn = resolve(environment.registry.dsn)
+    try:
+        dsn = resolve(environment.registry.dsn)
+    except ConfigurationError:
+        return None  # said where references are followed
     if "://" in dsn:
         return _at("Registry", dsn)
     words = dict(KEYWORD.findall(dsn))
-    return Service("Registry", words.get("host", "localhost"), int(words.get("port", PORTS["postgresql"])))
+    if words.get("host", "/").startswith("/"):
+        return None  # a socket of this machine: the registry itself is asked
+    port = words.get("port", "")
+    return Service("Registry", words["host"], int(port) if port.isdigit() else PORTS["postgresql"])
 
 
 def _identity(environment: env.Environment) -> Service | None:

@@ -166,7 +166,7 @@ def load_environment(conf: Path, name: str) -> tuple[Environment, Path]:
     """
     shown_as = f"{conf.name}/environments/{name}.yaml"
     path = conf / "environments" / f"{name}.yaml"
-    if not path.is_file():
+    if path.name != f"{name}.yaml" or not path.is_file():  # a name, no path
         raise ConfigurationError([Mistake(shown_as, 0, "there is no such environment")])
     document, wrong = read_yaml(path, shown_as)
     if wrong:

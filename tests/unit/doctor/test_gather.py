@@ -92,3 +92,24 @@ def test_a_service_that_listens_is_ok_and_one_that_does_not_is_missing() -> None
         services = [Service("Up", *listening.getsockname()), Service("Down", *silent.getsockname())]
         checks = judge_services(services, {service: reach(service) for service in services})
     assert [check.state for check in checks] == [State.OK, State.MISSING]
+
+
+@pytest.mark.parametrize("address", ["http://host:port", "http://host:99999", "http://[host"])
+def test_an_address_that_is_none_does_not_answer_and_stops_no_other_check(address: str) -> None:
+    services = find_services(env.Environment(name="p", pagers=(env.WebhookPager(url=address),)))
+    [check] = judge_services(services, {service: reach(service) for service in services})
+    assert check.state is State.MISSING
+
+
+@pytest.mark.parametrize("dsn", ["dbname=ward", "host=/run/postgresql dbname=ward"])
+def test_a_registry_on_a_socket_of_this_machine_has_no_address(monkeypatch: pytest.MonkeyPatch, dsn: str) -> None:
+    monkeypatch.setenv("REGISTRY", dsn)
+    assert find_services(env.Environment(name="p", registry=env.Postgres(dsn="env:REGISTRY"))) == []
+
+
+def test_a_registry_whose_reference_leads_nowhere_hides_no_other_service(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("REGISTRY", raising=False)
+    environment = env.Environment(
+        name="p", registry=env.Postgres(dsn="env:REGISTRY"), objects=env.S3(bucket="b", endpoint="http://minio.example:9000")
+    )
+    assert find_services(environment) == [Service("Objects", "minio.example", 9000)]
