@@ -7,7 +7,7 @@ import json
 import os
 import sys
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
@@ -17,7 +17,7 @@ from rich.console import Console
 
 from wardlake.model.errors import WardlakeError
 
-INTERNAL = 70
+WRONG_USE, INTERNAL, INTERRUPTED = 2, 70, 130
 
 
 def _must_be_silent() -> bool:
@@ -70,19 +70,45 @@ def report_error(problem: WardlakeError, *, as_json: bool) -> int:
     if problem.next_step:
         ERRORS.print(f"[bold]Next:[/] {_escaped(problem.next_step)}")
     if as_json:
-        detail = {"exit_code": problem.exit_code, "kind": type(problem).__name__, "what": problem.what}
-        click.echo(json.dumps({"error": {**detail, "which": list(problem.which), "next": problem.next_step}}, indent=2))
+        _print_error(problem.exit_code, type(problem).__name__, problem.what, which=problem.which, next_step=problem.next_step)
     return problem.exit_code
+
+
+def report_wrong_use(problem: click.ClickException, *, as_json: bool) -> int:
+    """A command line that cannot be read: how it is used on stderr, as click says it."""
+    if not ERRORS.quiet:
+        problem.show()
+    if as_json:
+        context = problem.ctx if isinstance(problem, click.UsageError) else None
+        help_of = f"{context.command_path} --help" if context else ""
+        _print_error(WRONG_USE, type(problem).__name__, problem.format_message(), next_step=help_of)
+    return WRONG_USE
+
+
+def report_interrupt(*, as_json: bool) -> int:
+    """Somebody stopped the command."""
+    ERRORS.print("Stopped. The same command goes on where this one ended.")
+    if as_json:
+        _print_error(INTERRUPTED, "Interrupted", "Stopped.", next_step="the same command goes on where this one ended")
+    return INTERRUPTED
 
 
 def report_bug(problem: BaseException, *, as_json: bool) -> int:
     """An error that is ours: its type and where it arose, never its message, which may hold a cell's value."""
-    ERRORS.print(f"[bold red]✗[/] A bug in Wardlake: {type(problem).__name__}. Its message is withheld: it could hold data.")
+    what = f"A bug in Wardlake: {type(problem).__name__}. Its message is withheld: it could hold data."
+    ERRORS.print(f"[bold red]✗[/] {what}")
     for frame in traceback.extract_tb(problem.__traceback__)[-6:]:
         ERRORS.print(f"  at {Path(frame.filename).name}:{frame.lineno} in {_escaped(frame.name)}")
     if as_json:
-        click.echo(json.dumps({"error": {"exit_code": INTERNAL, "kind": type(problem).__name__}}))
+        _print_error(INTERNAL, type(problem).__name__, what)
     return INTERNAL
+
+
+def _print_error(code: int, kind: str, what: str, *, which: Sequence[str] = (), next_step: str = "") -> None:
+    """The one object on stdout of a command that failed: the same keys however it failed."""
+    click.echo(
+        json.dumps({"error": {"exit_code": code, "kind": kind, "what": what, "which": list(which), "next": next_step}}, indent=2)
+    )
 
 
 def run(group: click.Group, arguments: list[str] | None) -> NoReturn:
@@ -93,11 +119,9 @@ def run(group: click.Group, arguments: list[str] | None) -> NoReturn:
     except WardlakeError as problem:
         code = report_error(problem, as_json=as_json)
     except click.ClickException as problem:
-        problem.show()
-        code = 2
+        code = report_wrong_use(problem, as_json=as_json)
     except (click.Abort, KeyboardInterrupt):
-        ERRORS.print("Stopped. The same command goes on where this one ended.")
-        code = 130
+        code = report_interrupt(as_json=as_json)
     except Exception as problem:  # the one place where everything else ends: its message must not reach a log
         code = report_bug(problem, as_json=as_json)
     sys.exit(code if isinstance(code, int) else 0)

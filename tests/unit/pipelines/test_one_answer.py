@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
+from typing import Any
 
+import click
 import pytest
 from tests.end_to_end.clinic import Clinic, make_clinic
 
-from wardlake.cli.program import main
+from wardlake.cli.frame import run
+from wardlake.cli.program import main, wardlake
 from wardlake.model.audit import AuditEvent, AuditKind
+from wardlake.model.errors import NotAllowed
 
 
 @pytest.fixture
@@ -52,6 +59,68 @@ def test_a_broken_chain_is_one_object_and_the_reason_on_stderr(clinic: Clinic, c
     assert answer["ok"] is False
     assert answer["first_bad"]
     assert "The audit chain is broken." in printed.err
+
+
+def ended(capsys: pytest.CaptureFixture[str], group: click.Group, *arguments: str) -> tuple[int, dict[str, Any], str]:
+    """The exit code, the error object on stdout, and what was said on stderr."""
+    with pytest.raises(SystemExit) as left:
+        run(group, [*arguments, "--json"])
+    printed = capsys.readouterr()
+    return int(str(left.value.code)), json.loads(printed.out)["error"], printed.err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said", "of"),
+    [
+        (("dev", "refresh"), "Missing option '--source'.", "dev refresh"),
+        (("dev", "refresh", "--source", "s", "--only", "nothing"), "Invalid value for '--only'", "dev refresh"),
+        (("dev", "refersh"), "No such command 'refersh'.", ""),
+        (("audit", "hold"), "give --dataset or --run-id", "audit hold"),
+        (("reidentify", "approve"), "Missing argument 'REQUEST_ID'.", "reidentify approve"),
+    ],
+)
+def test_a_command_line_that_cannot_be_read_is_one_object(
+    capsys: pytest.CaptureFixture[str], arguments: tuple[str, ...], said: str, of: str
+) -> None:
+    code, error, told = ended(capsys, wardlake, *arguments)
+    assert (code, error["exit_code"], error["which"]) == (2, 2, [])
+    assert said in error["what"]
+    assert error["kind"]
+    assert error["next"].endswith("--help")
+    assert of in error["next"]
+    assert said in told
+
+
+def test_under_spark_submit_which_pours_all_into_stdout_the_object_is_all_that_is_said() -> None:
+    program = Path(sys.executable).parent / "wardlake"
+    started_so = {**os.environ, "PYSPARK_GATEWAY_PORT": "1"}
+    left = subprocess.run([program, "dev", "refresh", "--json"], env=started_so, capture_output=True, text=True, check=False)
+    assert (left.returncode, left.stderr) == (2, "")
+    assert json.loads(left.stdout)["error"]["next"] == "wardlake dev refresh --help"
+
+
+@pytest.mark.parametrize("stopped", [KeyboardInterrupt(), click.Abort()])
+def test_a_command_that_somebody_stops_is_one_object(capsys: pytest.CaptureFixture[str], stopped: BaseException) -> None:
+    code, error, told = ended(capsys, group_that_raises(stopped), "work")
+    assert (code, error["exit_code"], error["kind"]) == (130, 130, "Interrupted")
+    assert "the same command" in error["next"]
+    assert "Stopped." in told
+
+
+def test_every_error_object_has_the_same_keys_and_a_bug_s_message_is_in_none(capsys: pytest.CaptureFixture[str]) -> None:
+    ways = [ValueError("a cell's value"), KeyboardInterrupt(), click.UsageError("so not"), NotAllowed("Not you.")]
+    errors = [ended(capsys, group_that_raises(way), "work")[1] for way in ways]
+    assert {tuple(sorted(error)) for error in errors} == {("exit_code", "kind", "next", "what", "which")}
+    assert "a cell's value" not in json.dumps(errors)
+
+
+def group_that_raises(problem: BaseException) -> click.Group:
+    @click.command()
+    @click.option("--json", "as_json", is_flag=True)
+    def work(as_json: bool) -> None:
+        raise problem
+
+    return click.Group("program", commands={"work": work})
 
 
 def without_its_table(clinic: Clinic, dsn: str) -> None:
