@@ -62,7 +62,7 @@ def _local(layout: LakeLayout, zone: Zone, name: str) -> Path | None:
 
 
 def _check_keys(environment: str, stores: Stores) -> Check:
-    create = f"wardlake keys create --source S --env {environment}"
+    create = f"wardlake keys create --source S --env {environment} --lake {stores.layout.root}"
     made = True
 
     def ask() -> str:

@@ -123,7 +123,7 @@ def test_an_embedded_lake_that_is_new_lacks_its_key_file_only_and_asking_makes_n
         "Registry tables": State.OK,
         "Audit table": State.OK,
     }
-    assert checks["Token keys"].remedy == "wardlake keys create --source S --env embedded"
+    assert checks["Token keys"].remedy == f"wardlake keys create --source S --env embedded --lake {lake}"
     assert not lake.exists()
 
 

@@ -167,8 +167,9 @@ def test_one_environment_is_read_whatever_the_rest_says(tmp_path):
     with pytest.raises(ConfigurationError) as refused:
         load_environment(conf, "other")
     assert all(mistake.file == "conf/environments/other.yaml" for mistake in refused.value.mistakes)
-    with pytest.raises(ConfigurationError, match="1 mistake"):
-        load_environment(conf, "nowhere")
+    for name in ("nowhere", "../environments/embedded"):
+        with pytest.raises(ConfigurationError, match="1 mistake"):
+            load_environment(conf, name)
 
 
 def test_an_agreement_that_is_not_on_record_is_refused(tmp_path):
