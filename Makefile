@@ -28,7 +28,7 @@ demo: setup  ## Turn the bundled sample into a de-identified dataset
 	@.venv/bin/wardlake dev refresh --source synthea --lake .lake/demo
 
 test: setup-tests lint types  ## Run every check and every test, servers included; TESTS_AT_ONCE=2 processes share them by file
-	@$(PYTHON) -m pytest -n $(TESTS_AT_ONCE) --dist loadfile --no-loadscope-reorder
+	@$(PYTHON) -m pytest -n $(TESTS_AT_ONCE) --dist loadfile --no-loadscope-reorder --durations 15
 
 test-fast: setup-dev  ## Run the tests that start no server
 	@$(PYTHON) -m pytest -n $(TESTS_AT_ONCE) --dist loadfile --no-loadscope-reorder tests/architecture tests/unit tests/spec
