@@ -185,7 +185,7 @@ class Wiring:
                     audience=oidc.audience,
                     keys=json.loads(Path(oidc.keys).read_text("utf-8")),
                     role_claim=oidc.roles_claim,
-                    roles={value: Role(role) for value, role in oidc.roles.items()},
+                    roles=oidc.roles,
                 )
                 return OidcIdentity(issuer, resolve(oidc.token), clock=self.clock)
         raise AssertionError
@@ -292,8 +292,8 @@ class _SecretsByUser(Mapping[str, str]):
         return len(self._references)
 
 
-def _roles_of_users(roles: Mapping[str, Collection[str]]) -> dict[str, frozenset[Role]]:
+def _roles_of_users(roles: Mapping[str, Collection[Role]]) -> dict[str, frozenset[Role]]:
     """Roles by user name; `*` stands for whoever runs this, unless named."""
-    named = {user: frozenset(map(Role, given)) for user, given in roles.items() if user != "*"}
-    anybody = frozenset(map(Role, roles.get("*", ())))
+    named = {user: frozenset(given) for user, given in roles.items() if user != "*"}
+    anybody = frozenset(roles.get("*", ()))
     return {pwd.getpwuid(os.getuid()).pw_name: anybody, **named}

@@ -11,6 +11,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from wardlake.model.identity import Role
 from wardlake.model.zones import Zone
 
 
@@ -95,7 +96,7 @@ class SystemIdentity:
     """
 
     kind: Literal["operating-system"] = "operating-system"
-    roles: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    roles: Mapping[str, tuple[Role, ...]] = field(default_factory=dict)
     second_factors: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -115,7 +116,7 @@ class OidcIdentity:
     token: str
     keys: str  # file with the issuer's signing keys (JWKS)
     roles_claim: str = "wardlake_roles"
-    roles: Mapping[str, str] = field(default_factory=dict)  # value of the claim to role
+    roles: Mapping[str, Role] = field(default_factory=dict)  # value of the claim to role
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -205,3 +205,9 @@ def test_a_source_can_be_read_from_another_folder(tmp_path):
 def test_an_unknown_source_names_the_known_ones(tmp_path):
     with pytest.raises(ConfigurationError, match="clinic"):
         load(tmp_path).source("clinique")
+
+
+def test_a_role_that_there_is_not_is_refused_with_its_line(tmp_path: Path) -> None:
+    environment = "name: embedded\nidentity:\n  kind: operating-system\n  roles: {anna: [doctor]}\n"
+    (said,) = mistakes(tmp_path, environments__embedded=environment)
+    assert said.startswith("conf/environments/embedded.yaml:4:") and "steward" in said
