@@ -25,7 +25,7 @@ setup-tests: setup-dev  ## Set up the servers that the tests start: PostgreSQL, 
 
 demo: setup  ## Turn the bundled sample into a de-identified dataset
 	@.venv/bin/wardlake keys create --source synthea --lake .lake/demo
-	@.venv/bin/wardlake dev refresh --source synthea --lake .lake/demo --fresh
+	@.venv/bin/wardlake dev refresh --source synthea --lake .lake/demo
 
 test: setup-tests lint types  ## Run every check and every test, servers included; TESTS_AT_ONCE=2 processes share them by file
 	@$(PYTHON) -m pytest -n $(TESTS_AT_ONCE) --dist loadfile --no-loadscope-reorder
@@ -48,8 +48,8 @@ bench:  ## Run the benchmarks (hours); BENCH_TIMES=105 makes ten million rows of
 	@test -d .bench/synthea || $(PYTHON) -m tests.benchmarks.amplify --from tests/data/synthea --to .bench/synthea --times $(BENCH_TIMES) --seed 1
 	@for each in snapshot others refresh; do $(PYTHON) -m tests.benchmarks.$$each --from .bench/synthea || exit 1; done
 
-lock:  ## Resolve the lock files again, and take the sums of the jars
+lock: setup-dev  ## Resolve the lock files again, and take the sums of the jars
 	@infra/setup/lock.sh
 
-clean:  ## Remove the demo's lake and caches; environments and tools stay
-	@rm -rf .lake .bench .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis spark-warehouse metastore_db derby.log
+clean:  ## Remove the demo's lake and caches; other lakes, environments and tools stay
+	@rm -rf .lake/demo .bench .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis spark-warehouse metastore_db derby.log

@@ -11,11 +11,8 @@ command -v java >/dev/null || debian openjdk-17-jre-headless
 want=$(fingerprint infra/jars/pom.xml infra/jars/SHA256SUMS)
 ! is_stamped "$JARS/stamp" "$want" || exit 0
 
-command -v mvn >/dev/null || debian maven
 say jars "$(wc -l <infra/jars/SHA256SUMS) jars by Maven into $JARS"
-rm -rf "$JARS.new"
-mvn -q -B -Dstyle.color=never -f infra/jars/pom.xml "org.apache.maven.plugins:maven-dependency-plugin:$MAVEN_DEPENDENCY_PLUGIN:copy-dependencies" \
-    -DexcludeTransitive=true -DoutputDirectory="$PWD/$JARS.new"
+fetch_jars "$JARS.new"
 (cd "$JARS.new" && sha256sum --check --strict --quiet "$OLDPWD/infra/jars/SHA256SUMS") || die "a jar is not the one pinned"
 [ "$(find "$JARS.new" -name '*.jar' | wc -l)" = "$(wc -l <infra/jars/SHA256SUMS)" ] || die "a jar is not in infra/jars/SHA256SUMS"
 rm -rf "$JARS"

@@ -15,4 +15,5 @@ resolve tests pyproject.toml --group build --group dev -c locks/runtime.txt
 resolve bench pyproject.toml --group build --group dev --group bench -c locks/tests.txt
 resolve airflow locks/airflow.in
 resolve uv - <<<"uv==$UV_VERSION"
-(cd .tools/jars && sha256sum ./*.jar | sed 's| \./| |') >infra/jars/SHA256SUMS
+fetch_jars .tools/jars.new
+(cd .tools/jars.new && sha256sum ./*.jar | sed 's| \./| |') >infra/jars/SHA256SUMS

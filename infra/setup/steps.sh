@@ -46,3 +46,12 @@ stamp() { mkdir -p "$(dirname "$1")" && printf '%s\n' "$2" >"$1"; }
 
 # version_at_least HAVE WANT
 version_at_least() { [ "$(printf '%s\n%s\n' "$2" "$1" | sort -V | head -n 1)" = "$2" ]; }
+
+# fetch_jars FOLDER: the jars that infra/jars/pom.xml names, in a folder made anew, not checked.
+fetch_jars() {
+    command -v mvn >/dev/null || debian maven
+    rm -rf "$1"
+    mvn -q -B -Dstyle.color=never -f infra/jars/pom.xml \
+        "org.apache.maven.plugins:maven-dependency-plugin:$MAVEN_DEPENDENCY_PLUGIN:copy-dependencies" \
+        -DexcludeTransitive=true -DoutputDirectory="$PWD/$1"
+}

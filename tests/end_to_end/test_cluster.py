@@ -195,3 +195,21 @@ def secrets_of(run: Refreshed) -> dict[str, bytes]:
             inner, outer = hmac_pads(secret)
             found |= {f"{domain} {name}": secret, f"{domain} {name} inner": inner, f"{domain} {name} outer": outer}
     return found
+
+
+def test_retention_removes_from_the_store_what_is_over_and_nothing_that_readers_see(
+    refreshed: Refreshed, spark: SparkSession
+) -> None:
+    """The last test here: the snapshot that the others could look at is gone after it."""
+    seen = rows_seen_by(refreshed.servers.engineer, refreshed, spark, "patients")
+    archived = set(objects_in(refreshed, "archive"))
+    assert [name for name in objects_in(refreshed, "raw") if name.endswith(".parquet")]
+    kept = "retention: {operational_snapshot_days: 0, published_versions: 1}\n"
+    refreshed.clinic.edit("environments/cluster.yaml", "name: cluster\n", f"name: cluster\n{kept}")
+    variables = {**refreshed.servers.variables(), "WARDLAKE_SPARK_SECRET": refreshed.cluster.secret}
+    applied = run_program(refreshed.clinic, variables, "retention", "apply")
+    assert applied.returncode == 0, applied.stderr
+    assert "snapshot" in {each["what"] for each in json.loads(applied.stdout)["over"]}
+    assert [name for name in objects_in(refreshed, "raw") if name.endswith(".parquet")] == []
+    assert rows_seen_by(refreshed.servers.engineer, refreshed, spark, "patients") == seen
+    assert set(objects_in(refreshed, "archive")) == archived

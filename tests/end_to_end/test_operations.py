@@ -218,6 +218,8 @@ def test_the_audit_answers_which_dataset_readers_saw_on_a_day(story: Story) -> N
     dataset, today = story.published.answer["dataset_id"], f"{datetime.now(UTC):%Y-%m-%d}"
     by_day = story.office.run("audit", "query", "--zone", "dev", "--on", today)
     assert [record["event"]["dataset_id"] for record in by_day.answer["visible"]] == [dataset]
+    anywhere = story.office.run("audit", "query", "--on", today).answer["visible"]
+    assert [(record["event"]["zone"], record["event"]["dataset_id"]) for record in anywhere] == [("dev", dataset)]
     before = story.office.run("audit", "query", "--zone", "dev", "--on", "2020-01-01").answer
     assert before == {"records": [], "visible": []}
     by_name = story.office.run("audit", "query", "--dataset", dataset).answer["records"]

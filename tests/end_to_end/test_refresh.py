@@ -173,6 +173,12 @@ def test_a_second_refresh_has_the_same_tokens_and_the_first_stays_readable(publi
     assert record.details["files_of_run"] == manifest["run_id"] == first["run_id"]
 
 
+def test_the_report_says_that_embedded_mode_is_not_for_production(published):
+    _, answer = published
+    assert report_of(answer)["production"] is False
+    assert "Not for production" in Path(answer["report"]).read_text()
+
+
 def test_nothing_is_left_in_staging(published):
     clinic, _ = published
     assert not list((clinic.lake / "staging").glob("*"))

@@ -107,7 +107,7 @@ def bucket_policy(actions: list[str], bucket: str, prefix: str = "*") -> dict[st
 def start_minio() -> MinioServer:
     """Start a server of our own; the caller stops it and removes its folder."""
     if not PROGRAM.exists():
-        raise ServerFailed("MinIO is not installed: make setup")
+        raise ServerFailed("MinIO is not installed: make setup-tests")
     folder, port = data_folder("minio"), free_port()
     root = S3User("wardlakeroot", secrets.token_hex(16))
     encryption = base64.b64encode(secrets.token_bytes(32)).decode()

@@ -24,6 +24,7 @@ from wardlake.ports.keys import DataKey, Key
 
 KEY_BYTES = 32
 NONCE_BYTES = 12
+CREATE = "wardlake keys create --source S"
 PRIVATE = 0o600
 NOTICE = "Not for production: use a vault. Keys are sealed under the master key file."
 _WRAPPED = "file:v1:"
@@ -161,7 +162,7 @@ def _read_private(path: Path) -> bytes:
         others = path.stat().st_mode & 0o077
         body = path.read_bytes()
     except FileNotFoundError:
-        raise KeysUnavailable("There is no such key file.", which=[path.name], next_step="wardlake doctor") from None
+        raise KeysUnavailable("There is no such key file.", which=[path.name], next_step=CREATE) from None
     except PermissionError:
         raise NotAllowed("The key file belongs to someone else.", which=[path.name]) from None
     if others:
@@ -170,7 +171,7 @@ def _read_private(path: Path) -> bytes:
 
 
 def _no_key(name: str) -> KeysUnavailable:
-    return KeysUnavailable("There is no such key, or no such version.", which=[name], next_step="Create it: reading does not.")
+    return KeysUnavailable("There is no such key, or no such version.", which=[name], next_step=f"{CREATE}: reading makes none.")
 
 
 def _exists(name: str) -> NotAllowed:

@@ -36,18 +36,18 @@ def query_records(
     ]
 
 
-def published_as_of(objects: Objects, *, zone: str, on: date) -> list[AuditRecord]:
+def published_as_of(objects: Objects, *, on: date, zone: str = "") -> list[AuditRecord]:
     """For each source of the zone the record of the dataset that readers saw at the end of the day `on`.
 
-    The source is the event's detail `source`; a record without one stands for the zone as a whole. A publication that a later
-    record says nobody saw does not count.
+    Without a zone of every zone, in order of zone and source. The source is the event's detail `source`; a record without one
+    stands for the zone as a whole. A publication that a later record says nobody saw does not count.
     """
-    newest: dict[str, AuditRecord] = {}
+    newest: dict[tuple[str, str], AuditRecord] = {}
     for record in standing_publications(read_records(objects)):
         event = record.event
-        if event.zone == zone and day_of(record) <= on:
-            newest[str(event.details.get("dataset", event.details.get("source", "")))] = record
-    return [newest[source] for source in sorted(newest)]
+        if (not zone or event.zone == zone) and day_of(record) <= on:
+            newest[event.zone, str(event.details.get("dataset", event.details.get("source", "")))] = record
+    return [newest[place] for place in sorted(newest)]
 
 
 def standing_publications(records: Iterable[AuditRecord]) -> list[AuditRecord]:

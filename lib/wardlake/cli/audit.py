@@ -28,9 +28,12 @@ def audit() -> None: ...
 
 QUERY = """Records by zone and day, dataset or run; with --on also what readers saw at the end of that day.
 
+Without --zone that is answered for every zone.
+
 Reads the audit archive that --env names, and nothing else.
 
 \b
+  wardlake audit query --on 2026-01-31
   wardlake audit query --zone dev --on 2026-01-31
   wardlake audit query --dataset ds-0f3c... --json
 """
@@ -46,10 +49,10 @@ def query(options: Options, zone: str, on: datetime | None, dataset: str, run_id
     with opened_environment(options) as wiring:
         objects, day = wiring.audit_objects, on.date() if on else None
         records = query_records(objects, zone=zone, on=day, dataset_id=dataset, run_id=run_id)
-        seen = published_as_of(objects, zone=zone, on=day) if zone and day else []
+        seen = published_as_of(objects, zone=zone, on=day) if day else []
         document = {"records": [_plain(record) for record in records], "visible": [_plain(record) for record in seen]}
         lines = [_line(record) for record in records] or ["no record"]
-        lines += [f"visible at the end of the day: {record.event.dataset_id}" for record in seen]
+        lines += [f"visible at the end of the day in {record.event.zone}: {record.event.dataset_id}" for record in seen]
         answer(options, document, "\n".join(lines))
 
 

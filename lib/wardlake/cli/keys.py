@@ -6,7 +6,7 @@ import click
 
 from wardlake.cli.context import opened
 from wardlake.cli.frame import Options, answer, command_flags
-from wardlake.pipelines.key_making import create_keys, domains_needed, rotate_keys
+from wardlake.pipelines.key_making import create_keys, domains_of_file, rotate_keys
 
 
 @click.group(help="Token keys: made and rotated on purpose, never by reading.")
@@ -22,7 +22,7 @@ def create(options: Options, source: str, domains: tuple[str, ...], purpose: str
     if not source and not domains:
         raise click.UsageError("give --source or --domain")
     with opened(options) as context:
-        wanted = (*domains, *(domains_needed(context.settings.classification(source)) if source else ()))
+        wanted = (*domains, *(domains_of_file(context.settings, source) if source else ()))
         made = create_keys(context.wiring, wanted, purpose=purpose)
         words = [f"created   {', '.join(made['created']) or 'none'}", f"existing  {', '.join(made['existing']) or 'none'}"]
         answer(options, made, "\n".join(words))

@@ -11,6 +11,7 @@ from wardlake.model.treatments import Classification
 from wardlake.pipelines.ports_in_hand import PortsInHand
 from wardlake.pipelines.refresh.begin import require_role
 from wardlake.pipelines.refresh.job import DATASET, PURPOSE, RESIDUE, token_domains
+from wardlake.settings.load import Settings
 from wardlake.snapshot.create import WRAPPING_KEY
 from wardlake.tokens.keyring import key_name
 from wardlake.tokens.rotation import create, ensure_wrapping_key, rotate
@@ -19,6 +20,20 @@ from wardlake.tokens.rotation import create, ensure_wrapping_key, rotate
 def domains_needed(classification: Classification) -> tuple[str, ...]:
     """Every domain that a refresh under this classification takes a key of."""
     return (*token_domains(classification), RESIDUE, DATASET)
+
+
+def domains_of_file(settings: Settings, name: str) -> tuple[str, ...]:
+    """`domains_needed` of the file `conf/classification/NAME.yaml`; raises `ConfigurationError` where there is none.
+
+    Elsewhere a source without a file is one that is undecided; keys made for it would be keys for a name misspelt.
+    """
+    if name not in settings.classifications:
+        listed = ", ".join(sorted(settings.classifications)) or "none"
+        raise ConfigurationError(
+            what=f"No classification is called {name}, so no key was made. There are: {listed}.",
+            next_step="wardlake keys create --source NAME, a name under conf/classification/",
+        )
+    return domains_needed(settings.classification(name))
 
 
 def create_keys(ports: PortsInHand, domains: Sequence[str], *, purpose: str = PURPOSE) -> dict[str, Any]:
@@ -41,7 +56,10 @@ def rotate_keys(ports: PortsInHand, domains: Sequence[str], *, purpose: str = PU
     require_role(actor, Role.PIPELINE, "Rotating keys")
     absent = [key_name(purpose, domain) for domain in domains if not ports.keys.versions(key_name(purpose, domain))]
     if absent:
-        raise ConfigurationError(what=f"There is no key to rotate: {', '.join(absent)}.", next_step="wardlake keys create")
+        raise ConfigurationError(
+            what=f"There is no key to rotate: {', '.join(absent)}.",
+            next_step=f"wardlake keys create --purpose {purpose} --domain DOMAIN",
+        )
     versions = {
         domain: rotate(ports.keys, purpose, domain, actor=actor.subject, clock=ports.clock, record=ports.trail.append)
         for domain in domains

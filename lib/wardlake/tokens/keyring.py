@@ -89,5 +89,5 @@ def _missing(purpose: str, domains: list[str]) -> KeysUnavailable:
     return KeysUnavailable(
         "There is no token key for these domains.",
         which=[key_name(purpose, domain) for domain in domains],
-        next_step="check the names, or create the keys: wardlake keys create --purpose P --domain D",
+        next_step="wardlake keys create --source S",
     )

@@ -12,8 +12,9 @@ import pytest
 
 from wardlake.adapters.directory_objects import DirectoryObjects
 from wardlake.adapters.sqlite_audit_sink import SqliteAuditSink
-from wardlake.audit.trail import AuditTrail
+from wardlake.audit.trail import AuditTrail, with_record
 from wardlake.model.audit import AuditEvent, AuditKind
+from wardlake.model.errors import AuditUnavailable
 
 SIX_YEARS = timedelta(days=6 * 365 + 2)
 
@@ -46,18 +47,27 @@ def archive(tmp_path: Path) -> Archive:
     return Archive(AuditTrail(objects, sink, clock, retention=SIX_YEARS), objects, sink, clock, tmp_path)
 
 
+def make_event(**changes: Any) -> AuditEvent:
+    fields: dict[str, Any] = {
+        "kind": AuditKind.DATASET_PUBLISHED,
+        "actor": "os:ward",
+        "at": "2026-01-31T02:00:00+00:00",
+        "zone": "dev",
+        "run_id": "dev-20260131T020000Z-3f9a1c",
+        "dataset_id": "dev-synthea-20260131T020000Z-3f9a1c",
+        "details": {"source": "synthea", "rows_in": {"patients": 243}, "rows_out": {"patients": 243}},
+    }
+    return AuditEvent(**(fields | changes))
+
+
+def acted(trail: AuditTrail, event: AuditEvent) -> bool:
+    """Whether the action ran though the record could not be written."""
+    happened: list[bool] = []
+    with pytest.raises(AuditUnavailable):
+        with_record(trail, event, lambda _: happened.append(True))
+    return bool(happened)
+
+
 @pytest.fixture
 def event() -> Callable[..., AuditEvent]:
-    def make(**changes: Any) -> AuditEvent:
-        fields: dict[str, Any] = {
-            "kind": AuditKind.DATASET_PUBLISHED,
-            "actor": "os:ward",
-            "at": "2026-01-31T02:00:00+00:00",
-            "zone": "dev",
-            "run_id": "dev-20260131T020000Z-3f9a1c",
-            "dataset_id": "dev-synthea-20260131T020000Z-3f9a1c",
-            "details": {"source": "synthea", "rows_in": {"patients": 243}, "rows_out": {"patients": 243}},
-        }
-        return AuditEvent(**(fields | changes))
-
-    return make
+    return make_event

@@ -63,6 +63,13 @@ def test_the_dataset_that_readers_saw_on_a_day_is_the_last_published(five: Archi
     assert [record.event.dataset_id for record in published_as_of(five.objects, zone="dev", on=on)] == datasets
 
 
+def test_without_a_zone_what_readers_saw_is_answered_for_every_zone(five: Archive, event: Make) -> None:
+    five.trail.append(event(zone="study", run_id="r5", dataset_id="s1"))
+    seen = published_as_of(five.objects, on=date(2026, 1, 31))
+    assert [(record.event.zone, record.event.dataset_id) for record in seen] == [("dev", "o1"), ("dev", "d2"), ("study", "s1")]
+    assert [record.event.dataset_id for record in published_as_of(five.objects, zone="study", on=date(2026, 1, 31))] == ["s1"]
+
+
 def test_a_publication_that_nobody_saw_does_not_count_on_any_day(five: Archive, event: Make) -> None:
     refused = {"kind": AuditKind.RUN_REFUSED, "run_id": "r2", "dataset_id": "d2", "details": {"seen": False}}
     five.trail.append(event(at="2026-03-01T02:00:00+00:00", **refused))

@@ -5,27 +5,21 @@ from __future__ import annotations
 import multiprocessing
 import shutil
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from tests.servers.minio import MinioServer
-from tests.servers.postgres import Database, PostgresServer
-from tests.spec.audit.conftest import SIX_YEARS, Archive, SetClock
+from tests.spec.audit.conftest import SIX_YEARS, Archive, SetClock, acted
 
 from wardlake.adapters.directory_objects import DirectoryObjects
-from wardlake.adapters.postgres_audit_sink import PostgresAuditSink
-from wardlake.adapters.postgres_database import migrate
-from wardlake.adapters.s3_objects import S3Address, S3Objects
 from wardlake.adapters.sqlite_audit_sink import SqliteAuditSink
-from wardlake.adapters.system_clock import SystemClock
 from wardlake.audit.archive import read_records
 from wardlake.audit.records import GENESIS, archive_key, decode_record, encode_record
 from wardlake.audit.scan import AuditRefused
 from wardlake.audit.trail import AuditTrail, with_record
 from wardlake.audit.verification import verify_archive
-from wardlake.model.audit import AuditEvent, AuditKind
-from wardlake.model.errors import AuditUnavailable, NotAllowed
+from wardlake.model.audit import AuditEvent
+from wardlake.model.errors import NotAllowed
 
 Make = Callable[..., AuditEvent]
 
@@ -62,14 +56,6 @@ def test_a_record_lies_in_the_storage_class_that_was_chosen(archive: Archive, ev
 def test_the_action_happens_after_its_record_and_is_given_it(archive: Archive, event: Make) -> None:
     seen = with_record(archive.trail, event(), lambda record: (record, list(read_records(archive.objects))))
     assert seen == (seen[0], [seen[0]])
-
-
-def acted(trail: AuditTrail, event: AuditEvent) -> bool:
-    """Whether the action ran though the record could not be written."""
-    happened: list[bool] = []
-    with pytest.raises(AuditUnavailable):
-        with_record(trail, event, lambda _: happened.append(True))
-    return bool(happened)
 
 
 def test_an_event_that_may_hold_a_value_stops_the_action_and_is_in_no_sink(archive: Archive, event: Make) -> None:
@@ -146,56 +132,3 @@ def test_three_processes_write_one_chain_without_a_gap(archive: Archive, event: 
     assert (result.records, result.ok) == (30, True)
     runs = [record.event.run_id for record in read_records(archive.objects)]
     assert {run: runs.count(run) for run in ("w0", "w1", "w2")} == {"w0": 10, "w1": 10, "w2": 10}
-
-
-# --- on real servers ---------------------------------------------------------------------------------------------------
-
-
-def s3_objects(server: MinioServer) -> S3Objects:
-    return S3Objects(
-        S3Address(
-            bucket=server.fresh_bucket(object_lock=True),
-            endpoint=server.endpoint,
-            access_key=server.root.access_key,
-            secret_key=server.root.secret_key,
-        )
-    )
-
-
-def test_on_real_servers_the_chain_is_whole_and_locked(
-    minio_server: MinioServer, migrated_database: Database, event: Make
-) -> None:
-    objects, sink = s3_objects(minio_server), PostgresAuditSink(migrated_database.dsn)
-    trail = AuditTrail(objects, sink, SystemClock(), retention=SIX_YEARS)
-    for _ in range(3):
-        trail.append(event())
-    assert verify_archive(objects, head=sink.head()).ok
-    until = objects.info(archive_key(1)).locked_until
-    assert until is not None
-    assert until > datetime.now(UTC) + SIX_YEARS - timedelta(minutes=5)
-    with pytest.raises(NotAllowed):
-        objects.delete(archive_key(1))
-
-
-def test_with_the_object_store_down_nothing_happens(own_minio: MinioServer, migrated_database: Database, event: Make) -> None:
-    objects, sink = s3_objects(own_minio), PostgresAuditSink(migrated_database.dsn)
-    trail = AuditTrail(objects, sink, SystemClock(), retention=SIX_YEARS)
-    own_minio.stop()
-    assert not acted(trail, event())
-    assert sink.head() is None
-    own_minio.start()
-    trail.append(event())
-    assert verify_archive(objects, head=sink.head()).ok
-
-
-def test_with_the_database_down_nothing_happens(minio_server: MinioServer, own_postgres: PostgresServer, event: Make) -> None:
-    database = own_postgres.fresh_database()
-    migrate(database.dsn)
-    objects, sink = s3_objects(minio_server), PostgresAuditSink(database.dsn)
-    trail = AuditTrail(objects, sink, SystemClock(), retention=SIX_YEARS)
-    trail.append(event())
-    own_postgres.stop()
-    assert not acted(trail, event(kind=AuditKind.KEY_ROTATED))
-    own_postgres.start()
-    trail.append(event())
-    assert verify_archive(objects, head=sink.head()).ok

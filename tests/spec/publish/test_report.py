@@ -293,3 +293,9 @@ def test_marks_lie_inside_the_plot_whatever_the_recall() -> None:
         assert all(0 <= x <= plot.width for m in plot.marks for x in (m.found_x, m.bound_x, m.floor_x))
         assert all(m.bound_x <= m.found_x for m in plot.marks)
     assert timing_plot([StepTiming(name="s", title="s", seconds=0.0)]).marks[0].width == 0.0
+
+
+@pytest.mark.parametrize("production", [True, False])
+def test_a_page_says_where_a_run_was_not_for_production(production: bool) -> None:
+    page = render_report(dataclasses.replace(published(), production=production))
+    assert ("Not for production" in page) is not production

@@ -9,6 +9,7 @@ import pytest
 from tests.end_to_end.clinic import Clinic, make_clinic
 
 from wardlake.cli.program import main
+from wardlake.model.audit import AuditEvent, AuditKind
 
 
 @pytest.fixture
@@ -25,6 +26,22 @@ def leave(clinic: Clinic, *command: str) -> int:
 def test_an_intact_chain_is_one_object(clinic: Clinic, capsys: pytest.CaptureFixture[str]) -> None:
     assert leave(clinic, "audit", "verify", "--json") == 0
     assert json.loads(capsys.readouterr().out)["ok"] is True
+
+
+@pytest.mark.parametrize("asked", [["--zone", "dev"], []])
+def test_a_day_is_answered_with_what_readers_saw_with_and_without_a_zone(
+    clinic: Clinic, capsys: pytest.CaptureFixture[str], asked: list[str]
+) -> None:
+    at, details = "2026-01-31T02:00:00+00:00", {"source": "clinic"}
+    published = AuditKind.DATASET_PUBLISHED
+    clinic.wiring().trail.append(
+        AuditEvent(kind=published, actor="os:ward", at=at, zone="dev", run_id="r1", dataset_id="ds-1", details=details)
+    )
+    assert leave(clinic, "audit", "query", "--on", "2026-02-01", *asked, "--json") == 0
+    visible = json.loads(capsys.readouterr().out)["visible"]
+    assert [(record["event"]["zone"], record["event"]["dataset_id"]) for record in visible] == [("dev", "ds-1")]
+    assert leave(clinic, "audit", "query", "--on", "2026-02-01", *asked) == 0
+    assert "visible at the end of the day in dev: ds-1" in capsys.readouterr().out
 
 
 def test_a_broken_chain_is_one_object_and_the_reason_on_stderr(clinic: Clinic, capsys: pytest.CaptureFixture[str]) -> None:

@@ -79,6 +79,7 @@ def build_report(job: RefreshJob, outcomes: Mapping[str, Outcome], run: Run | No
         started_at=job.started_at,
         finished_at=job.clock.now().isoformat(),
         code_version=job.code_version,
+        production=job.actor.production,
         schema_version=job.source.schema_version,
         snapshot_id=said["snapshot"].get("snapshot_id", ""),
         dataset_id=published.get("dataset_id", sealed.get("dataset_id", "")),

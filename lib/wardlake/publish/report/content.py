@@ -131,6 +131,7 @@ class RunReport:
     started_at: str  # ISO 8601, UTC
     finished_at: str
     code_version: str
+    production: bool = True  # false: whoever ran it was taken at the operating system's word, as in embedded mode
     schema_version: str = ""
     snapshot_id: str = ""
     dataset_id: str = ""
