@@ -21,6 +21,11 @@ PORTS: dict[str, tuple[str, str, tuple[str, ...]]] = {
         "sqlite_audit_sink.SqliteAuditSink",
         ("postgres_audit_sink.PostgresAuditSink",),
     ),
+    "change_stream.ChangeStream": (
+        "test_change_stream_port.py",
+        "change_files.ChangeFiles",
+        ("postgres_changes.PostgresChanges",),
+    ),
     "clock.Clock": ("test_clock_port.py", "system_clock.SystemClock", ("system_clock.SystemClock",)),
     "identity.IdentityProvider": (
         "test_identity_port.py",

@@ -1,0 +1,105 @@
+"""What the change log holds of a change: whose it is, of which row, and what is to be done with it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from wardlake.model.changes import Position, Row, RowChange
+
+NOBODY = ""  # the practice of entries that name none: they wait in quarantine
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PracticeTable:
+    """A table of the shared database: the columns that are its key, and the one that names the practice of a row."""
+
+    name: str
+    key: tuple[str, ...]
+    practice: str
+
+
+class Deed(StrEnum):
+    """What an entry asks for: an upsert holds the whole row."""
+
+    UPSERT = "upsert"
+    DELETE = "delete"
+
+
+class Problem(StrEnum):
+    """Why an entry cannot be merged. A word and no value: it stands in errors and pages."""
+
+    NO_KEY = "a change without a key"
+    NO_PRACTICE = "a row of no practice"
+    UNSENT_KEY = "a key or practice that the source did not send"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LogEntry:
+    """One row of the change log; its grain is practice, table, position and part.
+
+    `key` and `row` are JSON objects of texts, members in the order of their names, so that equal keys are equal texts. `part`
+    orders the entries of one change: a row that moves leaves its old place (0) before it comes to the new one (1).
+    """
+
+    practice: str
+    table: str
+    deed: Deed
+    key: str
+    row: str | None
+    unchanged: tuple[str, ...]
+    position: Position
+    part: int
+    committed_at: datetime
+    problem: Problem | None = None
+
+
+def list_entries(change: RowChange, table: PracticeTable) -> Iterator[LogEntry]:
+    """The entries of a change: one, or two where the row changed its key or its practice.
+
+    A source tells the old row of an update only with the columns of its replica identity; where these lack the key or the
+    practice, whether the row moved is not known, and the entry has a problem.
+    """
+    if change.old is not None and not _stays(change, table):
+        yield _entry(change, table, Deed.DELETE, change.old, part=0)
+    if change.new is not None:
+        yield _entry(change, table, Deed.UPSERT, change.new, part=1)
+
+
+def _stays(change: RowChange, table: PracticeTable) -> bool:
+    """Whether a row is where it was: its old key and practice are known and those of the new row."""
+    places = (*table.key, table.practice)
+    if change.old is None or change.new is None or any(name not in change.old for name in places):
+        return False
+    return all(change.new.get(name) == change.old[name] for name in places)
+
+
+def _entry(change: RowChange, table: PracticeTable, deed: Deed, row: Row, *, part: int) -> LogEntry:
+    practice = row.get(table.practice)
+    return LogEntry(
+        practice=practice or NOBODY,
+        table=table.name,
+        deed=deed,
+        key=_text({name: row.get(name) for name in table.key}),
+        row=_text(row) if deed is Deed.UPSERT else None,
+        unchanged=tuple(sorted(change.unchanged)) if deed is Deed.UPSERT else (),
+        position=change.position,
+        part=part,
+        committed_at=change.committed_at,
+        problem=_problem(row, table),
+    )
+
+
+def _problem(row: Row, table: PracticeTable) -> Problem | None:
+    if any(name not in row for name in (*table.key, table.practice)):
+        return Problem.UNSENT_KEY
+    if any(row[name] is None for name in table.key):
+        return Problem.NO_KEY
+    return None if row[table.practice] else Problem.NO_PRACTICE
+
+
+def _text(values: Mapping[str, str | None]) -> str:
+    return json.dumps(values, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
