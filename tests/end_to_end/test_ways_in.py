@@ -64,6 +64,7 @@ def test_the_command_line_halts_with_its_exit_code_and_no_value(clinic):
     ended = run(str(PROGRAM), "dev", "refresh", "--source", "clinic", "--json", *flags(clinic))
     assert ended.returncode == 10, ended.stderr[-3000:]
     assert "patients.sex" in ended.stderr
+    assert "Not for production" in ended.stderr
     assert json.loads(ended.stdout)["error"]["exit_code"] == 10
 
 

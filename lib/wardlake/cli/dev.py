@@ -36,6 +36,8 @@ def refresh(
             plan = describe_refresh(context.settings, source, classification, sample=sample, run_id=run_id)
             answer(options, plan, "\n".join(plan["lines"]))
             return
+        if not context.wiring.identity.caller().production:
+            ERRORS.print("[yellow]Not for production: who runs this is taken at the operating system's word.[/yellow]")
         result = run_refresh(
             context.settings,
             context.wiring,
