@@ -84,7 +84,7 @@ def test_canaries_and_detectors_share_neither_code_nor_lists() -> None:
         nodes = [node for tree in trees for node in tree if isinstance(node, ast.Import | ast.ImportFrom)]
         return {getattr(node, "module", None) or node.names[0].name for node in nodes}
 
-    canaries = imported(sorted(publish.glob("canaries*.py")))
+    canaries = imported(sorted((publish / "residue" / "canaries").glob("*.py")))
     assert not {name for name in canaries if name.startswith("wardlake.detect")}
     assert "mimesis" in {name.split(".")[0] for name in canaries}
     assert "mimesis" not in {name.split(".")[0] for name in imported(sorted(detect.rglob("*.py")))}
