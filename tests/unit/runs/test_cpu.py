@@ -10,7 +10,8 @@ from contextlib import contextmanager
 
 from wardlake.runs.cpu import watched_cpu
 
-BURN = "import time\nwhile time.process_time() < 0.5: pass\n"
+LEAST = 0.9  # of a second that is burnt: the kernel counts in ticks
+BURN = "import time\nwhile time.process_time() < 1.0: pass\n"
 # As Spark's Python daemon: it forgets its children, and ends one that worked.
 DAEMON = f"""
 import os, signal, sys, time
@@ -56,7 +57,7 @@ def go_on(process: subprocess.Popen[str]) -> None:
 def test_a_child_that_was_waited_for_counts_once() -> None:
     with watched_cpu() as cpu:
         subprocess.run([sys.executable, "-c", BURN], check=True)
-        assert 0.5 <= cpu.seconds() < 1.0
+        assert LEAST <= cpu.seconds() < 2 * LEAST
 
 
 def test_a_worker_that_nobody_waited_for_still_counts_after_its_end() -> None:
@@ -65,7 +66,7 @@ def test_a_worker_that_nobody_waited_for_still_counts_after_its_end() -> None:
         worked = cpu.seconds()
         go_on(process)
         assert read_line(process) == "ended"
-        assert cpu.seconds() >= worked >= 0.5
+        assert cpu.seconds() >= worked >= LEAST
 
 
 def test_what_a_worker_did_before_is_not_missed_when_it_ends() -> None:
@@ -74,7 +75,7 @@ def test_what_a_worker_did_before_is_not_missed_when_it_ends() -> None:
         with watched_cpu() as cpu:
             go_on(process)
             assert read_line(process) == "ended"
-            assert 0 <= cpu.seconds() < 0.4
+            assert 0 <= cpu.seconds() < LEAST / 2
 
 
 def test_what_a_worker_did_between_two_looks_is_seen_by_the_watch() -> None:
@@ -83,4 +84,4 @@ def test_what_a_worker_did_between_two_looks_is_seen_by_the_watch() -> None:
         time.sleep(1.5)  # longer than a look takes to come round
         go_on(process)
         assert read_line(process) == "ended"
-        assert cpu.seconds() >= 0.5
+        assert cpu.seconds() >= LEAST
