@@ -22,7 +22,7 @@ from wardlake.adapters.openbao_identity import OpenBaoIdentity
 from wardlake.adapters.openbao_session import VaultAddress
 from wardlake.adapters.system_identity import SystemIdentity
 from wardlake.adapters.totp import code_at, time_step
-from wardlake.model.errors import KeysUnavailable, NotAllowed
+from wardlake.model.errors import ConfigurationError, KeysUnavailable, NotAllowed
 from wardlake.model.identity import Role
 from wardlake.ports.identity import IdentityProvider
 
@@ -315,3 +315,10 @@ def test_the_subject_shows_no_mail_address() -> None:
 def test_a_token_without_a_recent_second_factor_is_not_one(weak: str) -> None:
     with pytest.raises(NotAllowed):
         OidcIdentity(ISSUER, token(claims())).second_factor(weak)
+
+
+def test_no_code_is_accepted_that_cannot_be_remembered(tmp_path: Path) -> None:
+    (tmp_path / "restricted").write_text("not a folder", "utf-8")
+    caller = system_caller(tmp_path / "restricted")
+    with pytest.raises(ConfigurationError, match="none is accepted"):
+        caller.provider.second_factor(caller.right_code())

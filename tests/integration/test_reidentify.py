@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from pyspark.sql import SparkSession
@@ -293,6 +295,51 @@ def test_an_answer_that_cannot_be_found_now_is_not_spent(office: Office) -> None
     with pytest.raises(KeysUnavailable, match="dev/patient"):
         reveal(office.desk, ASKER, key, locate=no_vault, unseal=office.unseal)
     assert AuditKind.REIDENTIFICATION_REVEALED not in office.steps
+    assert office.answer(key) == VALUE
+
+
+def test_an_answer_that_the_vault_refuses_is_still_to_be_had(office: Office) -> None:
+    def refused(_: SealedIdentifier) -> str:
+        raise NotAllowed("The vault's policy forbids this.")
+
+    key = office.ask()
+    approve(office.desk, SECOND, key)
+    with pytest.raises(NotAllowed, match="policy"):
+        reveal(office.desk, ASKER, key, locate=office.locate, unseal=refused)
+    assert office.answer(key) == VALUE
+    with pytest.raises(NotAllowed, match="not open"):
+        office.answer(key)
+
+
+class Killed(BaseException):
+    """Stands for a process that ends at once: nothing after it runs."""
+
+
+def test_a_step_that_was_killed_half_way_is_taken_again(office: Office, monkeypatch: pytest.MonkeyPatch) -> None:
+    def end_when(state: str) -> None:
+        def replace(collection: str, key: str, before: Mapping[str, Any], after: Mapping[str, Any]) -> bool:
+            if before["state"] == state:
+                raise Killed
+            return SqliteRegistry.replace(office.registry, collection, key, before, after)
+
+        monkeypatch.setattr(office.registry, "replace", replace)
+
+    def is_stuck_until_its_claim_lapses(step: Callable[[], object]) -> None:
+        with pytest.raises(Killed):
+            step()
+        monkeypatch.undo()
+        assert open_requests(office.desk, SECOND) == []
+        with pytest.raises(NotAllowed, match="not open"):
+            step()
+        office.clock.at += timedelta(minutes=5)
+        assert [each["request"] for each in open_requests(office.desk, SECOND)] == [key]
+
+    key = office.ask()
+    end_when("approving")
+    is_stuck_until_its_claim_lapses(lambda: approve(office.desk, SECOND, key))
+    approve(office.desk, SECOND, key)
+    end_when("revealing")
+    is_stuck_until_its_claim_lapses(lambda: office.answer(key))
     assert office.answer(key) == VALUE
 
 

@@ -97,7 +97,11 @@ class OpenBaoKeys:
 
 
 def _no_key(name: str) -> KeysUnavailable:
-    return KeysUnavailable("There is no such key, or no such version.", which=[name], next_step="Create it: reading does not.")
+    return KeysUnavailable(
+        "There is no such key, or no such version.",
+        which=[name],
+        next_step="Make it, once: reading does not (wardlake keys create)",
+    )
 
 
 def _exists(name: str) -> NotAllowed:

@@ -50,7 +50,11 @@ def ask(operation: Callable[[], Answer], which: str) -> Answer:
     except (Forbidden, Unauthorized):
         raise NotAllowed("The vault's policy forbids this.", which=[which]) from None
     except (InvalidPath, InvalidRequest):
-        raise KeysUnavailable("The vault does not hold this.", which=[which], next_step="Create it: reading does not.") from None
+        raise KeysUnavailable(
+            "The vault does not hold this.",
+            which=[which],
+            next_step="Make it, once: reading does not (keys: wardlake keys create)",
+        ) from None
     except VaultDown:
         raise KeysUnavailable("The vault is sealed.", next_step="Unseal it, then run again.") from None
     except (VaultError, requests.RequestException):

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from wardlake.adapters.system_clock import SystemClock
 from wardlake.adapters.totp import matching_step
-from wardlake.model.errors import NotAllowed
+from wardlake.model.errors import ConfigurationError, NotAllowed
 from wardlake.model.identity import Identity, Role, fingerprint
 from wardlake.ports.clock import Clock
 
@@ -71,8 +71,13 @@ class SystemIdentity:
             raise NotAllowed("The operating system does not know this user.", which=[str(number)]) from None
 
     def _spend(self, folder: Path, credential: str, step: int) -> None:
-        folder.mkdir(parents=True, exist_ok=True)
         try:
+            folder.mkdir(parents=True, exist_ok=True)
             (folder / f"{credential}-{step}").touch(exist_ok=False)
         except FileExistsError:
             raise NotAllowed("The code was used already.", next_step="Wait for the next one.") from None
+        except OSError as error:
+            raise ConfigurationError(
+                what=f"Used codes cannot be remembered ({type(error).__name__}), so none is accepted: {folder}.",
+                next_step="let a group that all of these users are in write there, or use the identities of a vault or OIDC",
+            ) from None

@@ -17,6 +17,7 @@ from wardlake.cli.frame import Options, answer, command_flags, report_error
 from wardlake.model.audit import AuditEvent, AuditKind, AuditRecord
 from wardlake.model.errors import ConfigurationError, DoneInPart, VerificationFailed
 from wardlake.model.identity import Role
+from wardlake.model.zones import Zone
 from wardlake.pipelines.refresh.begin import require_role
 from wardlake.ports.audit_sink import AuditEntry, SinkUnavailable
 from wardlake.wiring import Wiring
@@ -40,7 +41,7 @@ Reads the audit archive that --env names, and nothing else.
 
 
 @audit.command(help=QUERY)
-@click.option("--zone", default="", help="e.g. dev")
+@click.option("--zone", type=click.Choice([each.value for each in Zone]), default="", help="By default every zone.")
 @click.option("--on", type=click.DateTime(["%Y-%m-%d"]), help="A day, in UTC.")
 @click.option("--dataset", default="", help="A dataset's id.")
 @click.option("--run-id", default="")

@@ -49,7 +49,9 @@ def read_pointer(tables: Tables, layout: LakeLayout, zone: Zone, source: str) ->
         return _parse(json.loads(body))
     except (ValueError, KeyError, TypeError):
         raise VerificationFailed(
-            "The pointer to the current dataset is damaged.", which=[path], next_step="Run the refresh again."
+            "The pointer to the current dataset is damaged.",
+            which=[path],
+            next_step="remove it, then refresh: until then readers find no dataset",
         ) from None
 
 

@@ -3,8 +3,8 @@
     requested -> approved -> revealed, and from each to nowhere once expired
 
 Each step claims the request by compare-and-swap, is then recorded, and only then happens; where it cannot be recorded, the
-claim is given back and nothing happens. The identifier is the return value of `reveal` and stands nowhere else. Time limits
-are the caller's; both are counted from the step before.
+claim is given back and nothing happens. A claim whose process died lapses. The identifier is the return value of `reveal` and
+stands nowhere else. Time limits are the caller's; both are counted from the step before.
 """
 
 from __future__ import annotations
@@ -29,6 +29,8 @@ Locate = Callable[[str, str, str], SealedIdentifier]  # purpose, domain, token; 
 Unseal = Callable[[SealedIdentifier], str]
 _ASKING = frozenset({Role.COMPLIANCE, Role.STEWARD})
 _APPROVING = frozenset({Role.COMPLIANCE})
+_CLAIMS = {"approving": "requested", "revealing": "approved"}  # what a request is again once the claim lapsed
+_CLAIM_LAPSES = timedelta(minutes=5)
 _ENDED = "The request is not open, or its time is over."
 _SHOWN = ("asked_by", "purpose", "domain", "reason", "since", "state")  # never the token: it goes to nobody but who asked
 
@@ -78,7 +80,7 @@ def open_requests(desk: Desk, caller: Identity) -> list[dict[str, str]]:
     limits = {"requested": desk.approve_within, "approved": desk.reveal_within}
     found = [
         _shown(key, document)
-        for key, document in desk.registry.find(COLLECTION)
+        for key, document in ((key, _settled(desk, each)) for key, each in desk.registry.find(COLLECTION))
         if document["state"] in limits and _is_in_time(desk, document, limits[document["state"]])
     ]
     return sorted(found, key=lambda each: (each["since"], each["request"]))
@@ -89,12 +91,12 @@ def approve(desk: Desk, caller: Identity, key: str) -> dict[str, str]:
 
     Raises `NotAllowed` for a caller who is not compliance, who used no second factor, or whose credential asked.
     """
-    document = _open(desk, key, "requested", desk.approve_within)
+    found, document = _open(desk, key, "requested", desk.approve_within)
     _check_role(desk, caller, _APPROVING, "approve", str(document["purpose"]))
     _check_second_factor(caller)
     if caller.credential == document["asked_with"] or caller.subject == document["asked_by"]:
         raise NotAllowed("The person who asked cannot approve.", next_step="ask a second person of compliance")
-    claimed = _move(desk, key, document, {**document, "state": "approving"})
+    claimed = _claim(desk, key, found, {**document, "state": "approving"})
     _record_or_undo(
         desk,
         AuditKind.REIDENTIFICATION_APPROVED,
@@ -110,17 +112,17 @@ def approve(desk: Desk, caller: Identity, key: str) -> dict[str, str]:
 def reveal(desk: Desk, caller: Identity, key: str, *, locate: Locate, unseal: Unseal) -> str:
     """The identifier, once, to the person who asked.
 
-    `locate` finds the mapping's row for the token, purpose and domain that were approved; where it cannot, nothing is recorded
-    and the answer is still to be had. `unseal` decrypts the row, once the answer is recorded and spent. Raises `NotAllowed` for
-    anyone else, a second time, and when time is over.
+    `locate` finds the mapping's row for the token, purpose and domain that were approved; where it cannot, nothing is recorded.
+    `unseal` decrypts the row, once that is recorded; the answer is spent only then, so a refusal by the vault leaves it to be
+    had. Raises `NotAllowed` for anyone else, a second time, and when time is over.
     """
-    document = _open(desk, key, "approved", desk.reveal_within)
+    found, document = _open(desk, key, "approved", desk.reveal_within)
     _check_role(desk, caller, _ASKING, "reveal", str(document["purpose"]))
     _check_second_factor(caller)
     if caller.credential != document["asked_with"]:
         raise NotAllowed("Only the person who asked can have the answer.", which=[key])
     sealed = locate(str(document["purpose"]), str(document["domain"]), str(document["token"]))
-    claimed = _move(desk, key, document, {**document, "state": "revealing"})
+    claimed = _claim(desk, key, found, {**document, "state": "revealing"})
     _record_or_undo(
         desk,
         AuditKind.REIDENTIFICATION_REVEALED,
@@ -128,17 +130,34 @@ def reveal(desk: Desk, caller: Identity, key: str, *, locate: Locate, unseal: Un
         {**_about(key, document), **_origin(sealed), "approved_by": document["approved_by"]},
         lambda: _move(desk, key, claimed, document),
     )
+    try:
+        identifier = unseal(sealed)
+    except BaseException:
+        _move(desk, key, claimed, document)
+        raise
     _move(desk, key, claimed, {**document, "state": "revealed", "since": desk.clock.now().isoformat()})
-    return unseal(sealed)
+    return identifier
 
 
-def _open(desk: Desk, key: str, state: str, within: timedelta) -> Mapping[str, Any]:
-    document = desk.registry.get(COLLECTION, key)
-    if document is None or document["state"] != state:
+def _open(desk: Desk, key: str, state: str, within: timedelta) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
+    """A request as it stands in the registry, and as it is once a lapsed claim is given back."""
+    found = desk.registry.get(COLLECTION, key)
+    document = _settled(desk, found) if found is not None else None
+    if found is None or document is None or document["state"] != state or not _is_in_time(desk, document, within):
         raise NotAllowed(_ENDED, which=[key], next_step="ask again: wardlake reidentify request")
-    if not _is_in_time(desk, document, within):
-        raise NotAllowed(_ENDED, which=[key], next_step="ask again: wardlake reidentify request")
-    return document
+    return found, document
+
+
+def _claim(desk: Desk, key: str, found: Mapping[str, Any], claimed: Mapping[str, Any]) -> Mapping[str, Any]:
+    return _move(desk, key, found, {**claimed, "claimed_at": desk.clock.now().isoformat()})
+
+
+def _settled(desk: Desk, document: Mapping[str, Any]) -> Mapping[str, Any]:
+    """A request whose claim lapsed is what it was before: nothing was told, since the claim ends before the answer does."""
+    before = _CLAIMS.get(str(document["state"]))
+    if before is None or desk.clock.now() < datetime.fromisoformat(str(document["claimed_at"])) + _CLAIM_LAPSES:
+        return document
+    return {**{name: value for name, value in document.items() if name != "claimed_at"}, "state": before}
 
 
 def _is_in_time(desk: Desk, document: Mapping[str, Any], within: timedelta) -> bool:
