@@ -41,16 +41,16 @@ Reads the audit archive that --env names, and nothing else.
 
 
 @audit.command(help=QUERY)
-@click.option("--zone", type=click.Choice([each.value for each in Zone]), default="", help="By default every zone.")
+@click.option("--zone", type=click.Choice([each.value for each in Zone]), help="By default every zone.")
 @click.option("--on", type=click.DateTime(["%Y-%m-%d"]), help="A day, in UTC.")
 @click.option("--dataset", default="", help="A dataset's id.")
 @click.option("--run-id", default="")
 @command_flags
-def query(options: Options, zone: str, on: datetime | None, dataset: str, run_id: str) -> None:
+def query(options: Options, zone: str | None, on: datetime | None, dataset: str, run_id: str) -> None:
     with opened_environment(options) as wiring:
         objects, day = wiring.audit_objects, on.date() if on else None
-        records = query_records(objects, zone=zone, on=day, dataset_id=dataset, run_id=run_id)
-        seen = published_as_of(objects, zone=zone, on=day) if day else []
+        records = query_records(objects, zone=zone or "", on=day, dataset_id=dataset, run_id=run_id)
+        seen = published_as_of(objects, zone=zone or "", on=day) if day else []
         document = {"records": [_plain(record) for record in records], "visible": [_plain(record) for record in seen]}
         lines = [_line(record) for record in records] or ["no record"]
         lines += [f"visible at the end of the day in {record.event.zone}: {record.event.dataset_id}" for record in seen]
