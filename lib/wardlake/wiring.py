@@ -14,6 +14,7 @@ from pathlib import Path
 
 from pyspark.sql import SparkSession
 
+from wardlake.adapters.captures import Captures as OpenedCaptures
 from wardlake.adapters.delta_tables import DeltaTables
 from wardlake.adapters.directory_objects import DirectoryObjects
 from wardlake.adapters.email_pager import EmailPager, MailServer
@@ -29,6 +30,7 @@ from wardlake.adapters.openbao_session import AppRoleCredentials, OpenBaoSession
 from wardlake.adapters.postgres_audit_sink import PostgresAuditSink
 from wardlake.adapters.postgres_database import MigrationRefused, migrate, pending_migrations
 from wardlake.adapters.postgres_registry import PostgresRegistry
+from wardlake.adapters.postgres_work_queue import PostgresWorkQueue
 from wardlake.adapters.s3_objects import S3Address, S3Objects
 from wardlake.adapters.sealed_key_file import SealedKeyFile, create_key_file
 from wardlake.adapters.sources import SparkSources
@@ -41,8 +43,10 @@ from wardlake.adapters.webhook_pager import Webhook, WebhookPager
 from wardlake.audit.trail import AuditTrail
 from wardlake.model.errors import ConfigurationError
 from wardlake.model.identity import Role
+from wardlake.model.practices import FileCapture, PostgresCapture
 from wardlake.model.zones import LakeLayout, Zone
 from wardlake.ports.audit_sink import AuditSink
+from wardlake.ports.change_stream import Captures
 from wardlake.ports.clock import Clock
 from wardlake.ports.contracts import Contracts
 from wardlake.ports.identity import IdentityProvider
@@ -52,6 +56,7 @@ from wardlake.ports.pager import Pager
 from wardlake.ports.registry import Registry
 from wardlake.ports.sources import Sources
 from wardlake.ports.tables import Tables
+from wardlake.ports.work_queue import WorkQueue
 from wardlake.settings import environment as env
 from wardlake.settings.secrets import resolve
 
@@ -193,6 +198,21 @@ class Wiring:
     @cached_property
     def sources(self) -> Sources:
         return SparkSources(self.tables, secret=self.secret)
+
+    def work_queue(self, source: str) -> WorkQueue:
+        match self.environment.registry:
+            case env.Postgres(dsn=dsn):
+                return PostgresWorkQueue(resolve(dsn), source)
+        raise ConfigurationError(
+            what=f"Practices wait in PostgreSQL, and the registry of environment {self.environment.name} is a file.",
+            next_step="choose an environment whose registry is PostgreSQL: --env NAME",
+        )
+
+    def captures(self, source: str, capture: PostgresCapture | FileCapture) -> Captures:
+        state = self.layout.acknowledged_files(source)
+        if isinstance(capture, FileCapture) and "://" in state:
+            self._local(Zone.RESTRICTED)  # says what is wrong
+        return OpenedCaptures(capture, secret=self.secret, state=Path(state))
 
     @cached_property
     def contracts(self) -> Contracts:

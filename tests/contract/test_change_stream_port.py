@@ -128,7 +128,7 @@ def test_inserts_updates_and_deletes_are_told_in_their_order(source: Source) -> 
 
 def test_nothing_is_told_where_nothing_was_committed(source: Source) -> None:
     stream = source.open()
-    assert stream.read(most=10, seconds=0.1) == Batch()
+    assert stream.read(most=10, seconds=0.1).changes == ()
     stream.close()
 
 

@@ -45,12 +45,16 @@ PORTS: dict[str, tuple[str, str, tuple[str, ...]]] = {
         ("postgres_registry.PostgresRegistry",),
     ),
 }
-# Ports with one implementation: one engine reads, writes and judges tables, on local disk and on S3A, here and in production.
+# Ports with one implementation: one engine reads, writes and judges tables, on local disk and on S3A, here and in production;
+# and practices wait in PostgreSQL.
 ONE_ENGINE: dict[str, str] = {
     "tables.Tables": "delta_tables.DeltaTables",
     "contracts.Contracts": "great_expectations_contracts.GreatExpectationsContracts",
     "sources.Sources": "sources.SparkSources",
     "sources.OpenSource": "sources.SparkSources",  # what it opens
+    "change_stream.SourceRows": "postgres_changes.PostgresRows",  # change files bring their rows themselves
+    "change_stream.Captures": "captures.Captures",
+    "work_queue.WorkQueue": "postgres_work_queue.PostgresWorkQueue",
 }
 
 

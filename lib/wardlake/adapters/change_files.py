@@ -41,20 +41,21 @@ class ChangeFiles:
         self._folder = folder
         self._state = state
         self._columns = columns or ChangeColumns()
-        self._told: set[str] = set()
+        self._told: list[str] = []
 
     def read(self, *, most: int, seconds: float) -> Batch:  # noqa: ARG002 - a folder says at once what it holds
         """The next file's changes, whole."""
-        done = self._acknowledged() | self._told
+        done = self._acknowledged() | set(self._told)
         for name in self._names():
             if name not in done:
                 changes = tuple(self._changes(name))
-                self._told.add(name)
+                self._told.append(name)
                 return Batch(changes, name)
         return Batch()
 
     def acknowledge(self, end: str) -> None:
-        whole = sorted(self._acknowledged() | {end})
+        kept = self._told[: self._told.index(end) + 1] if end in self._told else [end]
+        whole = sorted(self._acknowledged() | set(kept))
         with _storage():
             fresh = self._state.with_suffix(".new")
             fresh.write_text("".join(f"{name}\n" for name in whole), "utf-8")

@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 from urllib.parse import unquote
 
+from delta.tables import DeltaTable
 from py4j.protocol import Py4JError  # type: ignore[import-untyped]
 from pyspark.errors import PySparkException
-from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql.types import StructType
 
 from wardlake.adapters.delta_log import SHORT_LOG, LogState, absolute_path, commit_names, is_literal, replay_log
 from wardlake.adapters.folders import Folders, folders_for
 from wardlake.adapters.java_classes import java_class
-from wardlake.model.errors import StorageUnavailable, WardlakeError
-from wardlake.ports.tables import DataFile
+from wardlake.model.errors import ContractBroken, StorageUnavailable, WardlakeError
+from wardlake.model.quoting import quote_name
+from wardlake.ports.tables import DataFile, Merge
 from wardlake.runs.storage_failures import storage_failure
 
 
@@ -56,6 +58,25 @@ class DeltaTables:
         with _explained("write", path):
             rows.write.format("delta").mode("append").save(path)
         return self.current_version(path)
+
+    def create(
+        self, path: str, schema: StructType, *, partition_by: Sequence[str] = (), properties: Mapping[str, str] | None = None
+    ) -> None:
+        known = self.read(path).schema.names if self.exists(path) else []
+        if known and not set(schema.names) - set(known):
+            return
+        with _explained("create", path):
+            writer = self._spark.createDataFrame([], schema).write.format("delta").mode("append").option("mergeSchema", "true")
+            writer.options(**dict(properties or {})).partitionBy(*partition_by).save(path)
+
+    def merge(self, path: str, rows: DataFrame, how: Merge) -> None:
+        with _explained("merge into", path, refusals=how.refusals):
+            building = DeltaTable.forPath(self._spark, path).alias("target").merge(rows.alias("source"), how.on)
+            for condition, values in how.updates:
+                building = building.whenMatchedUpdate(condition, set=_quoted(values))
+            if how.insert is not None:
+                building = building.whenNotMatchedInsert(values=_quoted(how.insert))
+            building.execute()
 
     def current_version(self, path: str) -> int:
         return max(self._required(path))
@@ -212,9 +233,13 @@ def _is_needed(name: str, keep: set[str], keeps_vectors: bool) -> bool:
     return in_log or name in keep or (keeps_vectors and name.endswith(".bin"))
 
 
+def _quoted(values: Mapping[str, str]) -> dict[str, str | Column]:
+    return {quote_name(name): value for name, value in values.items()}
+
+
 @contextmanager
-def _explained(verb: str, path: str) -> Iterator[None]:
-    """Turn engine errors, which may print cells, into one that names the place only."""
+def _explained(verb: str, path: str, *, refusals: Collection[str] = ()) -> Iterator[None]:
+    """Turn engine errors, which may print cells, into one that names the place only, or the refusal that the error holds."""
     try:
         yield
     except (PySparkException, Py4JError, OSError) as error:
@@ -223,6 +248,9 @@ def _explained(verb: str, path: str) -> Iterator[None]:
         storage = storage_failure(error)
         if storage is not None:
             raise StorageUnavailable(f"Cannot {verb}: {storage[0]}", which=[path], next_step=storage[1]) from None
+        refused = [each for each in refusals if each in str(error)]
+        if refused:
+            raise ContractBroken(f"A row is refused: {refused[0].rstrip('.')}.", which=[path]) from None
         reason = f"{_error_name(error)} (details withheld: they may hold values)."
         raise WardlakeError(f"Cannot {verb}: {reason}", which=[path]) from None
 

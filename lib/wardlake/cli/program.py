@@ -14,6 +14,7 @@ from wardlake.cli.dev import dev
 from wardlake.cli.doctor import doctor
 from wardlake.cli.frame import run
 from wardlake.cli.keys import keys
+from wardlake.cli.practices import practices
 from wardlake.cli.reidentify import reidentify
 from wardlake.cli.retention import retention
 from wardlake.cli.snapshot import snapshot
@@ -25,7 +26,7 @@ def wardlake() -> None:
     """Health data that must not leak: snapshots, de-identified datasets, and the proof beside them."""
 
 
-for command in (doctor, snapshot, classify, dev, reidentify, keys, retention, audit, conf):
+for command in (doctor, snapshot, classify, dev, practices, reidentify, keys, retention, audit, conf):
     wardlake.add_command(command)
 
 

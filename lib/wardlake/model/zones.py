@@ -41,6 +41,18 @@ class LakeLayout:
         """The folder of all raw tables of one snapshot run."""
         return f"{self.zone(Zone.RAW)}/{source}/{snapshot_run}"
 
+    def change_log(self, source: str) -> str:
+        """The changes of all practices of a source, in the order in which they came."""
+        return f"{self.zone(Zone.RAW)}/{source}/practices/change_log"
+
+    def practice_table(self, source: str, table: str) -> str:
+        """One table of all practices of a source, as its changes left it."""
+        return f"{self.zone(Zone.RAW)}/{source}/practices/tables/{table}"
+
+    def acknowledged_files(self, source: str) -> str:
+        """The names of the change files that are kept."""
+        return f"{self.zone(Zone.RESTRICTED)}/practices/{source}/acknowledged_files"
+
     def snapshots(self, source: str) -> str:
         """The restricted folder with one folder per snapshot run of a source."""
         return f"{self.zone(Zone.RESTRICTED)}/snapshots/{source}"

@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import Protocol
 
 from wardlake.audit.trail import AuditTrail
+from wardlake.model.practices import FileCapture, PostgresCapture
 from wardlake.model.zones import LakeLayout
 from wardlake.ports.audit_sink import AuditSink
+from wardlake.ports.change_stream import Captures
 from wardlake.ports.clock import Clock
 from wardlake.ports.contracts import Contracts
 from wardlake.ports.identity import IdentityProvider
@@ -16,6 +18,7 @@ from wardlake.ports.pager import Pager
 from wardlake.ports.registry import Registry
 from wardlake.ports.sources import Sources
 from wardlake.ports.tables import Tables
+from wardlake.ports.work_queue import WorkQueue
 
 
 class PortsInHand(Protocol):
@@ -47,6 +50,12 @@ class PortsInHand(Protocol):
     def contracts(self) -> Contracts: ...
     @property
     def tables(self) -> Tables: ...
+
+    def work_queue(self, source: str) -> WorkQueue:
+        """Raises `ConfigurationError` where the environment's registry is not PostgreSQL."""
+        ...
+
+    def captures(self, source: str, capture: PostgresCapture | FileCapture) -> Captures: ...
 
     def prepare_key_file(self) -> None:
         """Make the embedded key file where the environment uses one and there is none; a vault is never touched."""

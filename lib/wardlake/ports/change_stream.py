@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Protocol
 
-from wardlake.model.changes import RowChange, TableEmptied
+from wardlake.model.changes import Position, Row, RowChange, TableEmptied
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,6 +20,24 @@ class Batch:
 
     changes: tuple[RowChange | TableEmptied, ...] = ()
     end: str = ""
+
+
+class SourceRows(Protocol):
+    """A source's rows at one moment. What its change stream tells as later is not in them, and all the rest is."""
+
+    @property
+    def position(self) -> Position: ...
+
+    @property
+    def taken_at(self) -> datetime: ...
+
+    def practices(self, table: str, column: str) -> list[str]:
+        """The different values of a column that names practices."""
+        ...
+
+    def rows(self, table: str, column: str, practice: str) -> Iterator[Row]:
+        """One practice's rows of a table, each value as the change stream writes it."""
+        ...
 
 
 class ChangeStream(Protocol):
@@ -37,3 +58,13 @@ class ChangeStream(Protocol):
     def close(self) -> None:
         """Let another reader take over; what was not acknowledged is told again."""
         ...
+
+
+class Captures(Protocol):
+    """Where changes come from: opened anew by every application that captures."""
+
+    def open(self, needed: Mapping[str, Sequence[str]], *, acknowledged: str) -> ChangeStream: ...
+
+    def begin_again(self, needed: Mapping[str, Sequence[str]]) -> None: ...
+
+    def rows(self) -> AbstractContextManager[SourceRows]: ...

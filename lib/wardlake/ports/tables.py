@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
 from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql.types import StructType
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -17,6 +18,20 @@ class DataFile:
 
     path: str
     size: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Merge:
+    """How rows go into a table, as SQL expressions over `target`, the table, and `source`, the rows.
+
+    `on`: which rows are the same. `updates`: what becomes of a row that is there, by the first condition that holds. `insert`:
+    what is written of one that is not, or None: nothing. `refusals`: texts that these expressions raise to refuse a row.
+    """
+
+    on: str
+    updates: tuple[tuple[str, Mapping[str, str]], ...]
+    insert: Mapping[str, str] | None
+    refusals: tuple[str, ...] = ()
 
 
 class Tables(Protocol):
@@ -34,6 +49,16 @@ class Tables(Protocol):
         ...
 
     def append(self, path: str, rows: DataFrame) -> int: ...
+
+    def create(
+        self, path: str, schema: StructType, *, partition_by: Sequence[str] = (), properties: Mapping[str, str] | None = None
+    ) -> None:
+        """Make an empty table where there is none; columns that one which is there lacks are added to it."""
+        ...
+
+    def merge(self, path: str, rows: DataFrame, how: Merge) -> None:
+        """Merge rows into a table in one commit; raises `ContractBroken` with the refusal's text where one is refused."""
+        ...
 
     def current_version(self, path: str) -> int: ...
 

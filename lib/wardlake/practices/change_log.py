@@ -14,12 +14,14 @@ from wardlake.practices.log_entries import Deed, LogEntry
 # Positions of files of a migration service have up to 35 digits.
 SCHEMA = pa.schema(
     [
+        ("batch", pa.int64()),
         ("practice", pa.string()),
         ("table", pa.string()),
         ("deed", pa.string()),
         ("key", pa.string()),
         ("row", pa.string()),
         ("unchanged", pa.list_(pa.string())),
+        ("needs_row", pa.bool_()),
         ("commit", pa.decimal128(38, 0)),
         ("sequence", pa.int64()),
         ("part", pa.int32()),
@@ -29,47 +31,67 @@ SCHEMA = pa.schema(
 )
 _PLACE = ("practice", "table", "key")
 _ROW = "map<string,string>"
-_ORDER = ("commit", "sequence", "part")
+ORDER = ("commit", "sequence", "part")
 
 
-def make_entries(spark: SparkSession, entries: Iterable[LogEntry]) -> DataFrame:
-    """Entries as rows of the log, in their order."""
-    rows = [
-        {
-            "practice": each.practice,
-            "table": each.table,
-            "deed": each.deed.value,
-            "key": each.key,
-            "row": each.row,
-            "unchanged": list(each.unchanged),
-            "commit": Decimal(each.position.commit),
-            "sequence": each.position.sequence,
-            "part": each.part,
-            "committed_at": each.committed_at,
-            "problem": each.problem.value if each.problem else None,
-        }
-        for each in entries
-    ]
-    return spark.createDataFrame(pa.Table.from_pylist(rows, SCHEMA))
+def make_entries(spark: SparkSession, entries: Iterable[LogEntry], *, batch: int) -> DataFrame:
+    """Entries as rows of the log, in their order, under the number of their batch."""
+    listed = list(entries)
+    columns = {
+        "batch": [batch] * len(listed),
+        "practice": [each.practice for each in listed],
+        "table": [each.table for each in listed],
+        "deed": [each.deed.value for each in listed],
+        "key": [each.key for each in listed],
+        "row": [each.row for each in listed],
+        "unchanged": [each.unchanged for each in listed],
+        "needs_row": [each.needs_row for each in listed],
+        "commit": [Decimal(each.position.commit) for each in listed],
+        "sequence": [each.position.sequence for each in listed],
+        "part": [each.part for each in listed],
+        "committed_at": [each.committed_at for each in listed],
+        "problem": [each.problem.value if each.problem else None for each in listed],
+    }
+    return spark.createDataFrame(pa.Table.from_pydict(columns, SCHEMA))
 
 
 def select_newest(log: DataFrame) -> DataFrame:
     """What is left to do for each row that the log speaks of, however late, often or disordered it does.
 
-    Input: entries without a problem. Output: one row per practice, table and key, as its last entry leaves it: `deed`; `row`, a
-    map of texts by column, null for a delete; `unsent`, the columns that no entry of the row told since its last delete, which
-    stay as they are; and the last entry's `commit`, `sequence`, `part` and `committed_at`.
+    Input: entries of rows, without a problem. Output: one row per practice, table and key, as its last entry leaves it: `deed`;
+    `row`, a map of texts by column, null for a delete; `unsent`, the columns that no entry of the row told since its last
+    delete, which stay as they are; `needs_row`, whether all of this rests on a row that is there already; `revives`, whether a
+    deleted row was changed; `entry_hash` of the last entry; and its `commit`, `sequence`, `part` and `committed_at`.
     """
-    entry = F.struct(*_ORDER, "committed_at", "deed", "row", "unchanged")
+    entry = F.struct(*ORDER, "committed_at", "deed", "row", "unchanged", "needs_row")
     history = log.groupBy(*_PLACE).agg(F.array_sort(F.collect_list(entry)).alias("history"))
     last = F.element_at("history", -1)
     left = F.aggregate("history", _nothing(), _after)
     wide = history.select(*_PLACE, last.alias("last"), left.alias("left"))
-    return wide.select(*_PLACE, "last.deed", "left.row", "left.unsent", *(f"last.{name}" for name in (*_ORDER, "committed_at")))
+    return wide.select(
+        *_PLACE,
+        "last.deed",
+        "left.row",
+        "left.unsent",
+        "left.needs_row",
+        "left.revives",
+        F.xxhash64("last.deed", "last.row", "last.unchanged").alias("entry_hash"),
+        *(f"last.{name}" for name in (*ORDER, "committed_at")),
+    )
 
 
 def _nothing() -> Column:
-    return F.struct(F.lit(None).cast(_ROW).alias("row"), F.array().cast("array<string>").alias("unsent"))
+    return _left(row=F.lit(None), unsent=F.array(), is_gone=F.lit(False), needs_row=F.lit(False), revives=F.lit(False))
+
+
+def _left(*, row: Column, unsent: Column, is_gone: Column, needs_row: Column, revives: Column) -> Column:
+    return F.struct(
+        row.cast(_ROW).alias("row"),
+        unsent.cast("array<string>").alias("unsent"),
+        is_gone.alias("is_gone"),
+        needs_row.alias("needs_row"),
+        revives.alias("revives"),
+    )
 
 
 def _after(before: Column, entry: Column) -> Column:
@@ -79,8 +101,13 @@ def _after(before: Column, entry: Column) -> Column:
         return F.array_contains(entry["unchanged"], column)
 
     known = F.map_filter(F.coalesce(before["row"], F.create_map().cast(_ROW)), is_unchanged)
-    upsert = F.struct(
-        F.map_concat(known, F.from_json(entry["row"], _ROW)).alias("row"),
-        F.array_except(entry["unchanged"], F.map_keys(known)).alias("unsent"),
+    is_first = before["row"].isNull() & ~before["is_gone"]
+    upsert = _left(
+        row=F.map_concat(known, F.from_json(entry["row"], _ROW)),
+        unsent=F.array_except(entry["unchanged"], F.map_keys(known)),
+        is_gone=F.lit(False),
+        needs_row=entry["needs_row"] & (is_first | before["needs_row"]),
+        revives=entry["needs_row"] & (before["is_gone"] | before["revives"]),
     )
-    return F.when(entry["deed"] == Deed.DELETE.value, _nothing()).otherwise(upsert)
+    delete = _left(row=F.lit(None), unsent=F.array(), is_gone=F.lit(True), needs_row=F.lit(False), revives=F.lit(False))
+    return F.when(entry["deed"] == Deed.DELETE.value, delete).otherwise(upsert)

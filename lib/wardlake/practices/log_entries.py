@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
-from wardlake.model.changes import Position, Row, RowChange
+from wardlake.model.changes import Operation, Position, Row, RowChange, TableEmptied
 
 NOBODY = ""  # the practice of entries that name none: they wait in quarantine
 
@@ -23,10 +23,11 @@ class PracticeTable:
 
 
 class Deed(StrEnum):
-    """What an entry asks for: an upsert holds the whole row."""
+    """What an entry asks for: an upsert holds the whole row; after `empty` nothing is left of what stood before it."""
 
     UPSERT = "upsert"
     DELETE = "delete"
+    EMPTY = "empty"
 
 
 class Problem(StrEnum):
@@ -34,7 +35,17 @@ class Problem(StrEnum):
 
     NO_KEY = "a change without a key"
     NO_PRACTICE = "a row of no practice"
+    NO_TABLE = "a table that nobody declared"
     UNSENT_KEY = "a key or practice that the source did not send"
+    NO_ROW = "an update before its insert"
+    DELETED_ROW = "a change for a deleted row"
+    BAD_VALUE = "a value that is not of its column's type"
+    TOLD_OTHERWISE = "another change at a position that was merged: a restored source"
+
+    @property
+    def may_mend_itself(self) -> bool:
+        """Whether a change that comes late can make it good."""
+        return self in (Problem.NO_ROW, Problem.DELETED_ROW)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,7 +53,8 @@ class LogEntry:
     """One row of the change log; its grain is practice, table, position and part.
 
     `key` and `row` are JSON objects of texts, members in the order of their names, so that equal keys are equal texts. `part`
-    orders the entries of one change: a row that moves leaves its old place (0) before it comes to the new one (1).
+    orders the entries of one change: a row that moves leaves its old place (0) before it comes to the new one (1). `needs_row`:
+    the source says that the row is there already.
     """
 
     practice: str
@@ -54,6 +66,7 @@ class LogEntry:
     position: Position
     part: int
     committed_at: datetime
+    needs_row: bool = False
     problem: Problem | None = None
 
 
@@ -63,10 +76,51 @@ def list_entries(change: RowChange, table: PracticeTable) -> Iterator[LogEntry]:
     A source tells the old row of an update only with the columns of its replica identity; where these lack the key or the
     practice, whether the row moved is not known, and the entry has a problem.
     """
-    if change.old is not None and not _stays(change, table):
-        yield _entry(change, table, Deed.DELETE, change.old, part=0)
+    moves = change.old is not None and not _stays(change, table)
+    if moves:
+        yield _entry(change, table, Deed.DELETE, change.old or {}, part=0)
     if change.new is not None:
-        yield _entry(change, table, Deed.UPSERT, change.new, part=1)
+        stays = change.operation is Operation.UPDATE and not moves
+        yield _entry(change, table, Deed.UPSERT, change.new, part=1, needs_row=stays)
+
+
+def list_emptied(emptied: TableEmptied, practices: Iterable[str]) -> Iterator[LogEntry]:
+    """A table that lost all rows: an entry for each practice."""
+    for practice in practices:
+        yield LogEntry(
+            practice=practice,
+            table=emptied.table,
+            deed=Deed.EMPTY,
+            key="",
+            row=None,
+            unchanged=(),
+            position=emptied.position,
+            part=0,
+            committed_at=emptied.committed_at,
+        )
+
+
+def list_undeclared(change: RowChange | TableEmptied) -> LogEntry:
+    """A change of a table that nobody declared: whose it is, nobody can tell, and nothing of the row is kept."""
+    return LogEntry(
+        practice=NOBODY,
+        table=change.table,
+        deed=Deed.EMPTY if isinstance(change, TableEmptied) else Deed.UPSERT,
+        key="",
+        row=None,
+        unchanged=(),
+        position=change.position,
+        part=0,
+        committed_at=change.committed_at,
+        problem=Problem.NO_TABLE,
+    )
+
+
+def list_present(row: Row, table: PracticeTable, position: Position, taken_at: datetime) -> LogEntry:
+    """A row as it stands at the source at a position."""
+    change = RowChange(table=table.name, operation=Operation.INSERT, position=position, committed_at=taken_at, new=row)
+    (entry,) = list_entries(change, table)
+    return entry
 
 
 def _stays(change: RowChange, table: PracticeTable) -> bool:
@@ -77,7 +131,7 @@ def _stays(change: RowChange, table: PracticeTable) -> bool:
     return all(change.new.get(name) == change.old[name] for name in places)
 
 
-def _entry(change: RowChange, table: PracticeTable, deed: Deed, row: Row, *, part: int) -> LogEntry:
+def _entry(change: RowChange, table: PracticeTable, deed: Deed, row: Row, *, part: int, needs_row: bool = False) -> LogEntry:
     practice = row.get(table.practice)
     return LogEntry(
         practice=practice or NOBODY,
@@ -89,6 +143,7 @@ def _entry(change: RowChange, table: PracticeTable, deed: Deed, row: Row, *, par
         position=change.position,
         part=part,
         committed_at=change.committed_at,
+        needs_row=needs_row,
         problem=_problem(row, table),
     )
 

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import date
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
 from wardlake.model.errors import ConfigurationError, Mistake
-from wardlake.model.sources import RetentionClass, SourceSpec
+from wardlake.model.practices import FileCapture, Lane, PracticesSpec
+from wardlake.model.sources import RetentionClass, SourceSpec, TableSpec
 from wardlake.model.treatments import Classification
 from wardlake.settings.classification import ClassificationFile
 from wardlake.settings.environment import Environment
@@ -17,6 +18,7 @@ from wardlake.settings.validation import adapter_for, validate
 from wardlake.settings.yaml_lines import line_of, read_yaml
 
 T = TypeVar("T")
+MOST_NICE = 19
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,6 +56,7 @@ class Settings:
     sources: Mapping[str, ConfFile]
     classifications: Mapping[str, ConfFile]
     agreements: Mapping[str, ConfFile]
+    practices: Mapping[str, ConfFile] = field(default_factory=dict)
     expired: Mapping[str, Mistake] = field(default_factory=dict)  # classifications whose agreement has run out
 
     def source(self, name: str) -> SourceSpec:
@@ -73,6 +76,23 @@ class Settings:
             return Classification(source=name, **_undecided())
         value: ClassificationFile = self.classifications[name].value
         return value.decisions()
+
+    def practices_of(self, name: str) -> PracticesSpec:
+        """How the practices of a source are captured; by default those of the one source that has any."""
+        known = sorted(self.practices)
+        chosen = name or (known[0] if len(known) == 1 else "")
+        if chosen not in self.practices:
+            listed = ", ".join(known) or "none"
+            raise ConfigurationError(
+                what=f"No practices are configured for {chosen}. Known: {listed}."
+                if chosen
+                else f"Which practices? Known: {listed}.",
+                next_step=f"--source NAME, with a file {self.conf}/practices/NAME.yaml",
+            )
+        spec: PracticesSpec = self.practices[chosen].value
+        if isinstance(spec.capture, FileCapture):
+            return replace(spec, capture=replace(spec.capture, folder=self._absolute(spec.capture.folder)))
+        return spec
 
     def require_agreement(self, name: str) -> None:
         """Raise `ConfigurationError` where the agreement that a classification publishes under has run out.
@@ -133,6 +153,9 @@ def read_settings(conf: Path, environment: str, *, today: date) -> tuple[Setting
     mistakes += more
     agreements, more = read_folder(conf, "agreements", Agreement)
     mistakes += more
+    practices, more = read_folder(conf, "practices", PracticesSpec)
+    mistakes += more
+    mistakes += check_practices(practices, sources)
     mistakes += check_names(sources, classifications, {path.stem for path in (conf / "sources").glob("*.yaml")})
     mistakes += check_sources(sources)
     mistakes += check_agreements(classifications, agreements)
@@ -146,6 +169,7 @@ def read_settings(conf: Path, environment: str, *, today: date) -> tuple[Setting
         sources=sources,
         classifications=classifications,
         agreements=agreements,
+        practices=practices,
         expired=expired_agreements(classifications, agreements, today),
     )
     return settings, mistakes
@@ -212,6 +236,54 @@ def check_sources(sources: Mapping[str, ConfFile]) -> list[Mistake]:
                 wrong.append(file.mistake(place, f"{table.name}: refers to a table that is not declared: {reference.table}"))
             elif len(reference.columns) != len(reference.to):
                 wrong.append(file.mistake(place, f"{table.name}: a reference to {reference.table} pairs unequal columns"))
+    return wrong
+
+
+def check_practices(practices: Mapping[str, ConfFile], sources: Mapping[str, ConfFile]) -> list[Mistake]:
+    """Practices are those of a source whose tables have a key and a column that names the practice; lanes have room."""
+    wrong: list[Mistake] = []
+    for stem, file in practices.items():
+        spec: PracticesSpec = file.value
+        if spec.name != stem:
+            wrong.append(file.mistake(("name",), f"the file is {stem}.yaml but names itself {spec.name}"))
+        elif spec.name not in sources:
+            wrong.append(file.mistake(("name",), f"there is no source {spec.name}"))
+        else:
+            tables = sources[spec.name].value.tables
+            wrong += [
+                file.mistake(("practice_columns",), f"there is no table {name}")
+                for name in spec.practice_columns
+                if name not in tables
+            ]
+            wrong += [file.mistake(("practice_column",), message) for message in _unfit_tables(spec, tables)]
+        wrong += _lane_mistakes(file, spec)
+    return wrong
+
+
+def _unfit_tables(spec: PracticesSpec, tables: Mapping[str, TableSpec]) -> Iterator[str]:
+    """What of a source's tables stands against their capture."""
+    for name, table in tables.items():
+        column = spec.practice_column_of(name)
+        if not table.primary_key:
+            yield f"{name}: a table without primary_key cannot be captured"
+        yield from (f"{name}: types do not say what {each} is" for each in {column, *table.primary_key} - table.types.keys())
+
+
+def _lane_mistakes(file: ConfFile, spec: PracticesSpec) -> list[Mistake]:
+    wrong = [
+        file.mistake((name,), f"{name} must be 1 or more")
+        for name in ("buckets", "giant_rows", "append_rows")
+        if getattr(spec, name) < 1
+    ]
+    for lane in Lane:
+        limits = spec.lane(lane)
+        wrong += [
+            file.mistake((lane.value, name), f"{lane.value}.{name} must be 1 or more")
+            for name in ("slots", "practices", "rows", "lease_seconds")
+            if getattr(limits, name) < 1
+        ]
+        if not 0 <= limits.niceness <= MOST_NICE:
+            wrong.append(file.mistake((lane.value, "niceness"), f"{lane.value}.niceness is between 0 and {MOST_NICE}"))
     return wrong
 
 

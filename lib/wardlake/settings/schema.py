@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from wardlake.model.practices import PracticesSpec
 from wardlake.model.sources import SourceSpec
 from wardlake.settings.classification import ClassificationFile
 from wardlake.settings.environment import Environment
@@ -17,6 +18,7 @@ FILES: Mapping[str, tuple[Any, str]] = {
     "sources": (SourceSpec, "A source: where it is read from, its tables, keys and references"),
     "classification": (ClassificationFile, "What was decided of each column of a source"),
     "environments": (Environment, "Which adapter stands behind each port"),
+    "practices": (PracticesSpec, "Practices that share a source: their column, how changes are captured, the lanes"),
     "agreements": (Agreement, "A data-use agreement on record"),
 }
 

@@ -30,7 +30,7 @@ def entry(commit: int, practice: str, **rest: Any) -> LogEntry:
 
 
 def left(spark: SparkSession, entries: list[LogEntry]) -> list[dict[str, Any]]:
-    rows = select_newest(make_entries(spark, entries)).orderBy("practice", "key").collect()
+    rows = select_newest(make_entries(spark, entries, batch=1)).orderBy("practice", "key").collect()
     return [{"practice": r.practice, "deed": r.deed, "row": r.row, "unsent": r.unsent, "commit": int(r.commit)} for r in rows]
 
 

@@ -1,0 +1,237 @@
+"""The queue of practices in PostgreSQL. Time is the server's: the clocks of applications decide nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any, LiteralString
+
+import psycopg
+
+from wardlake.adapters.postgres_database import connection
+from wardlake.model.practices import Lane, LaneSpec, Lease, Piece, PracticeState, Standing, Watermark
+from wardlake.ports.registry import RegistryUnavailable
+from wardlake.ports.work_queue import Arrived
+
+UNKNOWN = "a practice that nobody let in"
+
+_ONBOARD: LiteralString = """
+    INSERT INTO wardlake.practices AS p (source, practice, lane, standing, onboarded, base)
+    SELECT %(source)s, each, %(lane)s, 'ready', true, %(base)s FROM unnest(%(practices)s::text[]) AS each
+    ON CONFLICT (source, practice) DO UPDATE SET
+        onboarded = true, lane = excluded.lane, standing = 'ready', reason = '', tables = '{}', base = excluded.base
+    WHERE NOT p.onboarded OR excluded.base > p.base"""
+_NEXT_BATCH: LiteralString = """
+    INSERT INTO wardlake.captures (source, last_batch) VALUES (%(source)s, 1)
+    ON CONFLICT (source) DO UPDATE SET last_batch = captures.last_batch + 1 RETURNING last_batch"""
+_MEET: LiteralString = """
+    INSERT INTO wardlake.practices (source, practice, lane, standing, reason, onboarded)
+    SELECT %(source)s, each, 'steady', 'quarantined', %(unknown)s, false FROM unnest(%(practices)s::text[]) AS each
+    ON CONFLICT (source, practice) DO UPDATE SET standing = 'ready', reason = '', tables = '{}'
+    WHERE practices.standing = 'waiting'"""
+_ARRIVE: LiteralString = """
+    INSERT INTO wardlake.practice_work (source, practice, batch, rows, committed_at)
+    SELECT %(source)s, practice, %(batch)s, rows, committed_at
+    FROM unnest(%(practices)s::text[], %(rows)s::bigint[], %(moments)s::timestamptz[]) AS given (practice, rows, committed_at)
+    ON CONFLICT (source, practice, batch) DO NOTHING"""
+_PART_GIANTS: LiteralString = """
+    UPDATE wardlake.practices AS p SET lane = 'backfill'
+    WHERE source = %(source)s AND lane = 'steady' AND practice = ANY (%(practices)s) AND %(giant_rows)s <
+        (SELECT sum(rows) FROM wardlake.practice_work AS w WHERE w.source = p.source AND w.practice = p.practice)"""
+_ACKNOWLEDGE: LiteralString = """
+    INSERT INTO wardlake.captures (source, acknowledged) VALUES (%(source)s, %(end)s)
+    ON CONFLICT (source) DO UPDATE SET acknowledged = excluded.acknowledged"""
+_ACKNOWLEDGED: LiteralString = "SELECT acknowledged FROM wardlake.captures WHERE source = %(source)s"
+_ONE_TAKER: LiteralString = "SELECT pg_advisory_xact_lock(hashtextextended('wardlake.practices:' || %(source)s, 0))"
+_SLOTS_TAKEN: LiteralString = """
+    SELECT count(DISTINCT lease) FROM wardlake.practices
+    WHERE source = %(source)s AND leased_lane = %(lane)s AND lease IS NOT NULL AND leased_until >= now()"""
+_WHOSE_TURN: LiteralString = """
+    WITH turn AS (
+        SELECT p.practice, p.base, greatest(p.served_at, min(w.arrived_at)) AS since
+        FROM wardlake.practices AS p JOIN wardlake.practice_work AS w USING (source, practice)
+        WHERE source = %(source)s AND p.lane = %(lane)s AND p.standing = 'ready' AND (p.lease IS NULL OR p.leased_until < now())
+        GROUP BY p.practice, p.base, p.served_at ORDER BY since, p.practice LIMIT %(most)s),
+    counted AS (
+        SELECT practice, batch, rows, sum(rows) OVER (PARTITION BY practice ORDER BY batch) - rows AS before
+        FROM wardlake.practice_work JOIN turn USING (practice) WHERE source = %(source)s)
+    SELECT practice, min(batch), max(batch), sum(rows)::bigint, base::text FROM counted JOIN turn USING (practice)
+    WHERE before < %(rows)s GROUP BY practice, since, base ORDER BY since, practice"""
+_LEASE: LiteralString = """
+    UPDATE wardlake.practices
+    SET lease = %(lease)s, leased_lane = %(lane)s, leased_until = now() + make_interval(secs => %(seconds)s)
+    WHERE source = %(source)s AND practice = ANY (%(practices)s)"""
+_RENEW: LiteralString = """
+    UPDATE wardlake.practices SET leased_until = now() + make_interval(secs => %(seconds)s)
+    WHERE source = %(source)s AND lease = %(lease)s"""
+_COMPLETE: LiteralString = """
+    UPDATE wardlake.practices AS p
+    SET lease = NULL, leased_lane = NULL, leased_until = NULL, served_at = now(), merged_at = now(),
+        merged_batch = greatest(p.merged_batch, done.last),
+        committed_at = greatest(p.committed_at, (
+            SELECT max(committed_at) FROM wardlake.practice_work AS w
+            WHERE w.source = p.source AND w.practice = p.practice AND w.batch <= done.last))
+    FROM unnest(%(practices)s::text[], %(lasts)s::bigint[]) AS done (practice, last)
+    WHERE p.source = %(source)s AND p.practice = done.practice AND p.lease = %(lease)s"""
+_FORGET: LiteralString = """
+    DELETE FROM wardlake.practice_work AS w USING unnest(%(practices)s::text[], %(lasts)s::bigint[]) AS done (practice, last)
+    WHERE w.source = %(source)s AND w.practice = done.practice AND w.batch <= done.last"""
+_CAUGHT_UP: LiteralString = """
+    UPDATE wardlake.practices AS p SET lane = 'steady'
+    WHERE source = %(source)s AND lane = 'backfill' AND practice = ANY (%(practices)s) AND %(small_rows)s >=
+        (SELECT coalesce(sum(rows), 0) FROM wardlake.practice_work AS w WHERE w.source = p.source AND w.practice = p.practice)"""
+_SET_ASIDE: LiteralString = """
+    UPDATE wardlake.practices
+    SET lease = NULL, leased_lane = NULL, leased_until = NULL, served_at = now(),
+        standing = %(standing)s, reason = %(reason)s, tables = %(tables)s
+    WHERE source = %(source)s AND practice = %(practice)s AND lease = %(lease)s"""
+_GIVE_BACK: LiteralString = """
+    UPDATE wardlake.practices SET lease = NULL, leased_lane = NULL, leased_until = NULL
+    WHERE source = %(source)s AND lease = %(lease)s"""
+_RELEASE: LiteralString = """
+    UPDATE wardlake.practices SET standing = 'ready', reason = '', tables = '{}'
+    WHERE source = %(source)s AND practice = ANY (%(practices)s) AND standing <> 'ready' AND onboarded RETURNING practice"""
+_STATES: LiteralString = """
+    SELECT p.practice, p.lane, p.standing, p.reason, p.tables, p.lease IS NOT NULL AND p.leased_until >= now(),
+        coalesce(sum(w.rows), 0)::bigint, min(w.committed_at), coalesce(max(w.batch), 0),
+        p.merged_batch, p.committed_at, p.merged_at
+    FROM wardlake.practices AS p LEFT JOIN wardlake.practice_work AS w USING (source, practice)
+    WHERE source = %(source)s AND (%(practices)s::text[] = '{}' OR practice = ANY (%(practices)s))
+    GROUP BY p.source, p.practice ORDER BY p.practice"""
+
+
+class PostgresWorkQueue:
+    """The port `WorkQueue` for the practices of one source, over the schema of `infra/postgres`."""
+
+    def __init__(self, dsn: str, source: str) -> None:
+        self._dsn = dsn
+        self._source = source
+
+    def onboard(self, practices: Collection[str], lane: Lane, *, base: int = 0) -> None:
+        given = {"source": self._source, "practices": sorted(practices), "lane": lane.value, "base": base}
+        with self._transaction() as opened:
+            opened.execute(_ONBOARD, given)
+
+    def next_batch(self) -> int:
+        with self._transaction() as opened:
+            return _number(opened.execute(_NEXT_BATCH, {"source": self._source}))
+
+    def enqueue(self, batch: int, arrived: Mapping[str, Arrived], *, giant_rows: int) -> None:
+        given = {
+            "source": self._source,
+            "batch": batch,
+            "practices": list(arrived),
+            "rows": [each.rows for each in arrived.values()],
+            "moments": [each.committed_at for each in arrived.values()],
+            "unknown": UNKNOWN,
+            "giant_rows": giant_rows,
+        }
+        with self._transaction() as opened:
+            for statement in (_ONE_TAKER, _MEET, _ARRIVE, _PART_GIANTS):
+                opened.execute(statement, given)
+
+    def acknowledge(self, end: str) -> None:
+        with self._transaction() as opened:
+            opened.execute(_ACKNOWLEDGE, {"source": self._source, "end": end})
+
+    def acknowledged(self) -> str:
+        with self._transaction() as opened:
+            row = opened.execute(_ACKNOWLEDGED, {"source": self._source}).fetchone()
+        return "" if row is None else str(row[0])
+
+    def take(self, lane: Lane, limits: LaneSpec) -> Lease | None:
+        given = {"source": self._source, "lane": lane.value, "most": limits.practices, "rows": limits.rows}
+        with self._transaction() as opened:
+            opened.execute(_ONE_TAKER, given)
+            if _number(opened.execute(_SLOTS_TAKEN, given)) >= limits.slots:
+                return None
+            pieces = _as_many_as_fit(opened.execute(_WHOSE_TURN, given).fetchall(), limits.rows)
+            if not pieces:
+                return None
+            number = _number(opened.execute("SELECT nextval('wardlake.practice_leases')"))
+            names = [each.practice for each in pieces]
+            opened.execute(_LEASE, {**given, "lease": number, "seconds": limits.lease_seconds, "practices": names})
+        return Lease(number=number, lane=lane, pieces=pieces)
+
+    def renew(self, lease: Lease, seconds: int) -> bool:
+        with self._transaction() as opened:
+            return opened.execute(_RENEW, {**self._of(lease), "seconds": seconds}).rowcount > 0
+
+    def complete(self, lease: Lease, pieces: Sequence[Piece], *, small_rows: int) -> bool:
+        given = {
+            **self._of(lease),
+            "practices": [each.practice for each in pieces],
+            "lasts": [each.last for each in pieces],
+            "small_rows": small_rows,
+        }
+        with self._transaction() as opened:
+            opened.execute(_ONE_TAKER, given)
+            if opened.execute(_COMPLETE, given).rowcount != len(pieces):
+                opened.rollback()
+                return False
+            for statement in (_FORGET, _CAUGHT_UP):
+                opened.execute(statement, given)
+        return True
+
+    def set_aside(self, lease: Lease, practice: str, standing: Standing, *, reason: str, tables: Collection[str]) -> bool:
+        given = {"practice": practice, "standing": standing.value, "reason": reason, "tables": sorted(tables)}
+        with self._transaction() as opened:
+            return opened.execute(_SET_ASIDE, {**self._of(lease), **given}).rowcount == 1
+
+    def give_back(self, lease: Lease) -> None:
+        with self._transaction() as opened:
+            opened.execute(_GIVE_BACK, self._of(lease))
+
+    def release(self, practices: Collection[str]) -> list[str]:
+        with self._transaction() as opened:
+            released = opened.execute(_RELEASE, {"source": self._source, "practices": sorted(practices)}).fetchall()
+        return sorted(str(row[0]) for row in released)
+
+    def states(self, practices: Collection[str] = ()) -> list[PracticeState]:
+        with self._transaction() as opened:
+            rows = opened.execute(_STATES, {"source": self._source, "practices": sorted(practices)}).fetchall()
+        return [_state(*row) for row in rows]
+
+    def _of(self, lease: Lease) -> dict[str, object]:
+        return {"source": self._source, "lease": lease.number}
+
+    @contextmanager
+    def _transaction(self) -> Iterator[psycopg.Connection]:
+        with connection(self._dsn, RegistryUnavailable) as opened:
+            yield opened
+
+
+def _state(
+    practice: str, lane: str, standing: str, reason: str, tables: Sequence[str], leased: bool, rows: int, *rest: Any
+) -> PracticeState:
+    """A row of `_STATES`."""
+    oldest, last, batch, committed_at, merged_at = rest
+    return PracticeState(
+        practice=practice,
+        lane=Lane(lane),
+        standing=Standing(standing),
+        reason=reason,
+        tables=tuple(tables),
+        leased=leased,
+        rows=rows,
+        oldest=oldest,
+        last_waiting=last,
+        watermark=Watermark(batch=batch, committed_at=committed_at, merged_at=merged_at),
+    )
+
+
+def _as_many_as_fit(rows: Sequence[tuple[str, int, int, int, str]], most: int) -> tuple[Piece, ...]:
+    """The first pieces, at least one, that have together at most so many rows."""
+    pieces: list[Piece] = []
+    together = 0
+    for practice, first, last, count, base in rows:
+        together += count
+        if pieces and together > most:
+            break
+        pieces.append(Piece(practice=practice, first=first, last=last, rows=count, base=int(base)))
+    return tuple(pieces)
+
+
+def _number(answer: psycopg.Cursor) -> int:
+    """Of an aggregate, a sequence or RETURNING, which always answer one row."""
+    return int(next(iter(answer))[0])

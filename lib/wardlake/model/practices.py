@@ -1,0 +1,135 @@
+"""Practices that share one database: how their changes are captured, and the lanes in which these are merged."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import Literal
+
+
+class Lane(StrEnum):
+    """`steady` keeps every practice fresh; `backfill` takes what is large: a practice that comes on board, a giant's backlog."""
+
+    STEADY = "steady"
+    BACKFILL = "backfill"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LaneSpec:
+    """What one lane may take. `slots` is how many groups of it are merged at once, by as many applications.
+
+    A group holds at most `practices` practices and about `rows` rows of the change log; of one practice as much goes into a
+    piece. `lease_seconds`: how long a group stays with an application that is not heard of.
+    """
+
+    slots: int = 1
+    practices: int = 100
+    rows: int = 50_000
+    lease_seconds: int = 120
+    niceness: int = 0  # of the operating system: 0 to 19
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PostgresCapture:
+    """Logical decoding from a shared PostgreSQL. `dsn` refers to a libpq connection string of a role with REPLICATION."""
+
+    kind: Literal["postgres"] = "postgres"
+    dsn: str
+    slot: str
+    publication: str
+    schema: str = "public"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FileCapture:
+    """Change files of a migration service: `FOLDER/TABLE/NAME.csv` or `.parquet`, with these columns of its own."""
+
+    kind: Literal["files"] = "files"
+    folder: str
+    operation: str = "Op"
+    position: str = "change_seq"
+    at: str = "change_time"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PracticesSpec:
+    """The practices of the source of the same name: the column that names a row's practice, and the lanes.
+
+    A practice with more than `giant_rows` rows waiting is taken out of the steady lane until it has caught up. Changes are
+    appended to the log every `append_seconds`, or when `append_rows` have come.
+    """
+
+    name: str
+    practice_column: str
+    capture: PostgresCapture | FileCapture
+    practice_columns: Mapping[str, str] = field(default_factory=dict)  # by table, where it is another
+    buckets: int = 8  # of each raw table; cannot change later
+    giant_rows: int = 50_000
+    append_seconds: float = 5.0
+    append_rows: int = 20_000
+    steady: LaneSpec = LaneSpec()
+    backfill: LaneSpec = LaneSpec(practices=10, niceness=10)
+
+    def practice_column_of(self, table: str) -> str:
+        return self.practice_columns.get(table, self.practice_column)
+
+    def lane(self, lane: Lane) -> LaneSpec:
+        return self.steady if lane is Lane.STEADY else self.backfill
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Piece:
+    """What is to be merged of one practice: its entries of the log's batches `first` to `last`, older commits than `base` not."""
+
+    practice: str
+    first: int
+    last: int
+    rows: int
+    base: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lease:
+    """A group of pieces that one application has for itself until its time is over. `number` grows with every lease."""
+
+    number: int
+    lane: Lane
+    pieces: tuple[Piece, ...]
+
+
+class Standing(StrEnum):
+    """Whether a practice's changes are merged. `waiting`: until more of them come; `quarantined`: until a person lets go."""
+
+    READY = "ready"
+    WAITING = "waiting"
+    QUARANTINED = "quarantined"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Watermark:
+    """How far a practice's changes have been merged: the log's batch, and when its newest change was committed at the source."""
+
+    batch: int = 0
+    committed_at: datetime | None = None
+    merged_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PracticeState:
+    """A practice as the queue sees it.
+
+    `rows`: of its entries that wait; `oldest`: when the first of these was committed; `last_waiting`: batch of the last, or 0.
+    """
+
+    practice: str
+    lane: Lane
+    standing: Standing
+    reason: str
+    tables: tuple[str, ...]
+    leased: bool
+    rows: int
+    oldest: datetime | None
+    last_waiting: int
+    watermark: Watermark

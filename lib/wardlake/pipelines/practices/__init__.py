@@ -1,0 +1,1 @@
+"""What the commands about practices do: let practices in, capture, merge, watch."""

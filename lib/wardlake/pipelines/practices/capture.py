@@ -1,0 +1,111 @@
+"""`wardlake practices capture`: a source's changes into the change log, kept before they are acknowledged."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from wardlake.model.changes import RowChange, TableEmptied
+from wardlake.pipelines.practices.opening import Practices, Told
+from wardlake.ports.change_stream import Batch, ChangeStream
+from wardlake.ports.work_queue import Arrived
+from wardlake.practices.change_log import make_entries
+from wardlake.practices.log_entries import LogEntry, list_emptied, list_entries, list_undeclared
+
+IDLE_SECONDS = 1.0  # a source that is silent for so long has nothing more to tell
+ONE_CAPTURE = "practices/{source}/capture"
+
+
+@dataclass(slots=True)
+class Captured:
+    """What one application captured so far: changes of rows, entries of the log, its batches."""
+
+    changes: int = 0
+    entries: int = 0
+    batches: int = 0
+
+
+@dataclass(slots=True)
+class _Gathered:
+    changes: list[RowChange | TableEmptied] = field(default_factory=list)
+    end: str = ""
+
+
+def capture(practices: Practices, *, until_idle: bool, told: Told) -> Captured:
+    """Read changes and append them to the log, for ever, or until the source has nothing more to tell.
+
+    One application at a time: raises `RunLocked` beside another. A practice's entries stand in the order of its source; what was
+    appended and not acknowledged when an application died is appended once more, with the same positions.
+    """
+    done = Captured()
+    lock = ONE_CAPTURE.format(source=practices.spec.name)
+    with practices.ports.registry.lock(lock):
+        stream = practices.captures.open(practices.admission.told, acknowledged=practices.queue.acknowledged())
+        try:
+            while True:
+                gathered = _gather(stream, practices)
+                if gathered.changes:
+                    _keep(practices, gathered.changes, done, told)
+                if gathered.end:
+                    practices.queue.acknowledge(gathered.end)
+                    stream.acknowledge(gathered.end)
+                if until_idle and not gathered.changes:
+                    return done
+        finally:
+            stream.close()
+
+
+def append_to_log(practices: Practices, entries: Sequence[LogEntry]) -> int:
+    """Append entries as one batch and have their practices wait for it; returns the batch."""
+    batch = practices.queue.next_batch()
+    tables = practices.ports.tables
+    tables.append(practices.log, make_entries(tables.spark, entries, batch=batch).coalesce(1))
+    practices.queue.enqueue(batch, count_arrived(entries), giant_rows=practices.spec.giant_rows)
+    return batch
+
+
+def count_arrived(entries: Iterable[LogEntry]) -> dict[str, Arrived]:
+    """How many entries each practice has, and when its newest was committed."""
+    rows: dict[str, int] = {}
+    newest: dict[str, datetime] = {}
+    for each in entries:
+        rows[each.practice] = rows.get(each.practice, 0) + 1
+        newest[each.practice] = max(newest.get(each.practice, each.committed_at), each.committed_at)
+    return {practice: Arrived(rows=count, committed_at=newest[practice]) for practice, count in rows.items()}
+
+
+def entries_of(practices: Practices, changes: Iterable[RowChange | TableEmptied]) -> Iterator[LogEntry]:
+    """The entries of changes, under the practices that they belong to."""
+    captured = practices.admission.captured
+    for change in changes:
+        if change.table not in captured:
+            yield list_undeclared(change)
+        elif isinstance(change, TableEmptied):
+            yield from list_emptied(change, practices.known)
+        else:
+            yield from list_entries(change, captured[change.table])
+
+
+def _gather(stream: ChangeStream, practices: Practices) -> _Gathered:
+    """Changes for as long, or as many, as one batch of the log holds; nothing where the source is silent."""
+    found, spec = _Gathered(), practices.spec
+    until = time.monotonic() + spec.append_seconds
+    while len(found.changes) < spec.append_rows:
+        left = until - time.monotonic()
+        batch: Batch = stream.read(most=spec.append_rows - len(found.changes), seconds=min(max(left, 0.0), IDLE_SECONDS))
+        found.changes += batch.changes
+        found.end = batch.end or found.end
+        if not batch.changes or left <= 0:
+            break
+    return found
+
+
+def _keep(practices: Practices, changes: Sequence[RowChange | TableEmptied], done: Captured, told: Told) -> None:
+    entries = list(entries_of(practices, changes))
+    batch = append_to_log(practices, entries)
+    done.changes += len(changes)
+    done.entries += len(entries)
+    done.batches += 1
+    told(f"batch {batch}: {len(changes)} changes of {len({each.practice for each in entries})} practices")

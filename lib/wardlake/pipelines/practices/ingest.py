@@ -1,0 +1,226 @@
+"""The applications that merge: each takes a group of practices of its lane from the queue, again and again."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from decimal import Decimal
+from functools import partial
+
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
+
+from wardlake.model.errors import ContractBroken, RunLocked, StorageUnavailable, WardlakeError
+from wardlake.model.practices import Lane, Lease, Piece, Standing
+from wardlake.pipelines.practices.opening import Practices, Told
+from wardlake.pipelines.practices.paging import page_set_aside, page_undeclared
+from wardlake.practices.bisection import bisect
+from wardlake.practices.log_entries import Deed, Problem
+from wardlake.practices.raw_tables import (
+    BUCKET,
+    RawTable,
+    bucket_of,
+    empty_before,
+    make_emptied,
+    make_rows,
+    merge_of,
+)
+
+_BASE = ("string", "decimal(38,0)")
+IDLE_SECONDS = 1.0
+LOCK_SECONDS = 120.0
+TABLE_LOCK = "practices/{source}/tables/{table}"
+BLAMELESS = (StorageUnavailable, RunLocked)
+# Updates leave the files that they touch and mark rows in them; the marts read what changed.
+PROPERTIES: Mapping[str, str] = {
+    "delta.enableDeletionVectors": "true",
+    "delta.enableChangeDataFeed": "true",
+    "delta.columnMapping.mode": "name",
+}
+
+
+class LeaseLost(Exception):
+    """Another application has the group by now: what is left of it is not ours."""
+
+
+@dataclass(slots=True)
+class Merged:
+    """What one application merged so far."""
+
+    groups: int = 0
+    pieces: int = 0
+    rows: int = 0
+    set_aside: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Part:
+    """What a group's entries hold of one practice and table: a problem where one has any, and the columns that rows tell."""
+
+    practice: str
+    table: str
+    problem: str | None
+    has_rows: bool
+    was_emptied: bool
+    columns: Sequence[str] | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fault:
+    """Why a practice falls out of its group, and in which tables and columns."""
+
+    problem: str
+    tables: tuple[str, ...]
+    standing: Standing = Standing.QUARANTINED
+
+
+def work(practices: Practices, lane: Lane, *, until_idle: bool, told: Told) -> Merged:
+    """Merge groups of a lane for ever, or until nothing waits in it."""
+    limits = practices.spec.lane(lane)
+    os.nice(max(0, limits.niceness - os.nice(0)))
+    done = Merged()
+    prepare_tables(practices)
+    while True:
+        lease = practices.queue.take(lane, limits)
+        if lease is not None:
+            merge_lease(practices, lease, done, told)
+        elif until_idle:
+            return done
+        else:
+            time.sleep(IDLE_SECONDS)
+
+
+def prepare_tables(practices: Practices) -> None:
+    """Make the raw tables that are not there, and widen those that lack a column."""
+    for table in practices.admission.raw.values():
+        with practices.ports.registry.lock(_lock(practices, table.name), wait_seconds=LOCK_SECONDS):
+            path = practices.ports.layout.practice_table(practices.spec.name, table.name)
+            practices.ports.tables.create(path, table.schema, partition_by=[BUCKET], properties=PROPERTIES)
+
+
+def merge_lease(practices: Practices, lease: Lease, done: Merged, told: Told) -> None:
+    """Merge one group: who is at fault falls out, everybody else's watermark moves.
+
+    An application that dies here leaves tables in which some of the group are merged already: whoever takes the group next
+    merges it again, which changes nothing there.
+    """
+    log = select_pieces(practices.ports.tables.read(practices.log), lease.pieces).persist()
+    try:
+        faults = _merge_tables(practices, lease, log, told)
+    except LeaseLost:
+        told(f"lease {lease.number} was lost: {len(lease.pieces)} practices go on elsewhere")
+        return
+    except BaseException:
+        practices.queue.give_back(lease)
+        raise
+    finally:
+        log.unpersist()
+    merged = [piece for piece in lease.pieces if piece.practice not in faults]
+    for practice, fault in faults.items():
+        _set_aside(practices, lease, practice, fault, told)
+    if merged and not practices.queue.complete(lease, merged, small_rows=practices.spec.giant_rows // 10):
+        told(f"lease {lease.number} was lost: its practices are merged again elsewhere")
+        return
+    done.groups += 1
+    done.pieces += len(merged)
+    done.rows += sum(piece.rows for piece in merged)
+    done.set_aside += faults
+    told(f"group {lease.number}: {len(merged)} practices, {sum(piece.rows for piece in merged)} entries; {len(faults)} set aside")
+
+
+def select_pieces(log: DataFrame, pieces: Sequence[Piece]) -> DataFrame:
+    """The entries of these pieces: each practice's up to its own last batch, and none from before it was read."""
+    low, high = min(piece.first for piece in pieces), max(piece.last for piece in pieces)
+    last = F.create_map(*(F.lit(value) for piece in pieces for value in (piece.practice, piece.last)))
+    chosen = log.where(
+        F.col("batch").between(low, high)
+        & F.col("practice").isin([piece.practice for piece in pieces])
+        & (F.col("batch") <= F.element_at(last, F.col("practice")))
+    )
+    bases = [(piece.practice, Decimal(piece.base)) for piece in pieces if piece.base]
+    if not bases:
+        return chosen
+    base = F.create_map(*(F.lit(value).cast(kind) for pair in bases for value, kind in zip(pair, _BASE, strict=True)))
+    return chosen.where(F.coalesce(F.try_element_at(base, F.col("practice")) <= F.col("commit"), F.lit(True)))
+
+
+def _merge_tables(practices: Practices, lease: Lease, log: DataFrame, told: Told) -> dict[str, Fault]:
+    """Merge table by table; returns who is at fault, by practice."""
+    parts = summarise(log)
+    faults = faults_of(parts)
+    for name, table in practices.admission.raw.items():
+        of_table = [part for part in parts if part.table == name and part.practice not in faults]
+        if not of_table:
+            continue
+        _tell_undeclared(practices, of_table, table, told)
+        if not practices.queue.renew(lease, practices.spec.lane(lease.lane).lease_seconds):
+            raise LeaseLost
+        attempt = partial(_merge, practices, table, log.where(F.col("table") == name))
+        for part, problem in bisect(of_table, attempt, BLAMELESS):
+            faults[part.practice] = fault_of(problem, name)
+    return faults
+
+
+def summarise(log: DataFrame) -> list[Part]:
+    """What a group's entries are, by practice and table, in that order."""
+    names = F.array_distinct(F.flatten(F.collect_set(F.json_object_keys("row"))))
+    found = log.groupBy("practice", "table").agg(
+        F.min("problem").alias("problem"),
+        F.bool_or(F.col("deed") != Deed.EMPTY.value).alias("has_rows"),
+        F.bool_or(F.col("deed") == Deed.EMPTY.value).alias("was_emptied"),
+        names.alias("columns"),
+    )
+    return [Part(**row.asDict()) for row in found.orderBy("practice", "table").collect()]
+
+
+def faults_of(parts: Sequence[Part]) -> dict[str, Fault]:
+    """Practices with entries that cannot be merged: the first reason, and every table that has one."""
+    bad = [part for part in parts if part.problem]
+    tables: dict[str, list[str]] = {}
+    for part in bad:
+        tables.setdefault(part.practice, []).append(part.table)
+    return {part.practice: Fault(problem=part.problem or "", tables=tuple(tables[part.practice])) for part in reversed(bad)}
+
+
+def fault_of(problem: WardlakeError, table: str) -> Fault:
+    """A refusal by its own words; any other failure by the error's, which hold no value."""
+    for known in Problem:
+        if isinstance(problem, ContractBroken) and known.value in problem.what:
+            column = problem.what.partition(f"{known.value}: ")[2].rstrip(".") if known is Problem.BAD_VALUE else ""
+            standing = Standing.WAITING if known.may_mend_itself else Standing.QUARANTINED
+            return Fault(problem=known.value, tables=(f"{table}.{column}" if column else table,), standing=standing)
+    return Fault(problem=problem.what, tables=(table,))
+
+
+def _tell_undeclared(practices: Practices, parts: Sequence[Part], table: RawTable, told: Told) -> None:
+    """Columns that nobody declared or decided on wait in the log; people hear of them once."""
+    columns = {f"{table.name}.{each}" for part in parts for each in part.columns or () if each not in table.columns}
+    unknown = sorted(columns - set(practices.admission.blocked))
+    if unknown:
+        page_undeclared(practices, unknown, told)
+
+
+def _merge(practices: Practices, table: RawTable, log: DataFrame, members: Sequence[Part]) -> None:
+    """Merge these practices' entries into one table: rows first, then what was emptied."""
+    ports, path = practices.ports, practices.ports.layout.practice_table(practices.spec.name, table.name)
+    own = log.where(F.col("practice").isin([part.practice for part in members]))
+    buckets = {bucket_of(part.practice, table.buckets) for part in members}
+    with ports.registry.lock(_lock(practices, table.name), wait_seconds=LOCK_SECONDS):
+        if any(part.has_rows for part in members):
+            rows = make_rows(own.where(F.col("deed") != Deed.EMPTY.value), table)
+            ports.tables.merge(path, rows, merge_of(table, buckets))
+        if any(part.was_emptied for part in members):
+            emptied = make_emptied(own.where(F.col("deed") == Deed.EMPTY.value), table)
+            ports.tables.merge(path, emptied, empty_before(table, buckets))
+
+
+def _set_aside(practices: Practices, lease: Lease, practice: str, fault: Fault, told: Told) -> None:
+    kept = practices.queue.set_aside(lease, practice, fault.standing, reason=fault.problem, tables=fault.tables)
+    if kept:
+        page_set_aside(practices, practice, lease.lane, reason=fault.problem, tables=fault.tables, told=told)
+
+
+def _lock(practices: Practices, table: str) -> str:
+    return TABLE_LOCK.format(source=practices.spec.name, table=table)

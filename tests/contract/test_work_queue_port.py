@@ -1,0 +1,241 @@
+"""What the queue of practices promises: turns, leases, slots, watermarks that move once."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from tests.servers.postgres import Database, PostgresServer
+
+from wardlake.adapters.postgres_work_queue import UNKNOWN, PostgresWorkQueue
+from wardlake.model.practices import Lane, LaneSpec, Lease, PracticeState, Standing
+from wardlake.ports.registry import RegistryUnavailable
+from wardlake.ports.work_queue import Arrived, WorkQueue
+
+IMPLEMENTATIONS = ("postgres_work_queue",)
+GIANT = 1000
+SMALL = 100
+DAY = datetime(2026, 1, 31, 8, tzinfo=UTC)
+
+
+@pytest.fixture
+def database(migrated_database: Database, postgres_server: PostgresServer) -> Database:
+    """As the pipeline's role, which owns nothing."""
+    return migrated_database.as_user(*postgres_server.new_role(member_of="wardlake_pipeline"))
+
+
+@pytest.fixture
+def queue(database: Database) -> WorkQueue:
+    made = PostgresWorkQueue(database.dsn, "clinics")
+    made.onboard(["north", "south", "west"], Lane.STEADY)
+    return made
+
+
+def arrive(queue: WorkQueue, rows: Mapping[str, int], *, at: datetime = DAY) -> int:
+    batch = queue.next_batch()
+    queue.enqueue(batch, {name: Arrived(rows=count, committed_at=at) for name, count in rows.items()}, giant_rows=GIANT)
+    return batch
+
+
+def taken(lease: Lease | None) -> list[tuple[str, int]]:
+    return [(piece.practice, piece.rows) for piece in lease.pieces] if lease else []
+
+
+def take(queue: WorkQueue, lane: Lane = Lane.STEADY, **limits: int) -> Lease:
+    lease = queue.take(lane, LaneSpec(**{"slots": 9, **limits}))
+    assert lease is not None
+    return lease
+
+
+def state(queue: WorkQueue, practice: str = "north") -> PracticeState:
+    (found,) = queue.states([practice])
+    return found
+
+
+def test_batches_have_growing_numbers(queue: WorkQueue, database: Database) -> None:
+    assert [queue.next_batch(), queue.next_batch()] == [1, 2]
+    assert PostgresWorkQueue(database.dsn, "others").next_batch() == 1
+
+
+def test_what_was_acknowledged_is_remembered(queue: WorkQueue) -> None:
+    assert queue.acknowledged() == ""
+    queue.acknowledge("17")
+    queue.next_batch()
+    assert queue.acknowledged() == "17"
+
+
+def test_work_is_taken_once_and_the_watermark_moves_when_it_is_done(queue: WorkQueue) -> None:
+    first = arrive(queue, {"north": 3, "south": 5})
+    last = arrive(queue, {"north": 4}, at=DAY + timedelta(minutes=1))
+    lease = take(queue)
+    assert taken(lease) == [("north", 7), ("south", 5)]
+    assert (lease.pieces[0].first, lease.pieces[0].last) == (first, last)
+    assert queue.take(Lane.STEADY, LaneSpec(slots=9)) is None
+    assert (state(queue).leased, state(queue).rows, state(queue).oldest) == (True, 7, DAY)
+    assert queue.complete(lease, lease.pieces, small_rows=SMALL)
+    after = state(queue)
+    assert (after.leased, after.rows, after.oldest) == (False, 0, None)
+    assert (after.watermark.batch, after.watermark.committed_at) == (last, DAY + timedelta(minutes=1))
+    assert queue.take(Lane.STEADY, LaneSpec(slots=9)) is None
+
+
+def test_what_arrives_meanwhile_waits_for_the_next_turn(queue: WorkQueue) -> None:
+    arrive(queue, {"north": 3})
+    lease = take(queue)
+    arrive(queue, {"north": 2})
+    assert queue.complete(lease, lease.pieces, small_rows=SMALL)
+    assert taken(take(queue)) == [("north", 2)]
+
+
+def test_a_batch_that_is_enqueued_twice_waits_once(queue: WorkQueue) -> None:
+    batch = queue.next_batch()
+    for _ in range(2):
+        queue.enqueue(batch, {"north": Arrived(rows=3, committed_at=DAY)}, giant_rows=GIANT)
+    assert taken(take(queue)) == [("north", 3)]
+
+
+def test_a_group_has_its_limits_and_turns_go_round(queue: WorkQueue) -> None:
+    for _ in range(3):
+        arrive(queue, {"north": 60})
+    arrive(queue, {"south": 60})
+    arrive(queue, {"west": 30})
+    served = []
+    while (lease := queue.take(Lane.STEADY, LaneSpec(rows=100))) is not None:
+        served.append(taken(lease))
+        assert queue.complete(lease, lease.pieces, small_rows=SMALL)
+    assert served == [[("north", 120)], [("south", 60), ("west", 30)], [("north", 60)]]
+    arrive(queue, {"north": 1, "south": 1, "west": 1})
+    assert [len(take(queue, practices=2).pieces), len(take(queue, practices=2).pieces)] == [2, 1]
+
+
+def test_one_practice_is_never_in_two_leases(queue: WorkQueue, database: Database) -> None:
+    names = [f"p{n:03}" for n in range(60)]
+    queue.onboard(names, Lane.STEADY)
+    arrive(queue, dict.fromkeys(names, 1))
+    leases: list[Lease] = []
+
+    def worker() -> None:
+        own = PostgresWorkQueue(database.dsn, "clinics")
+        while (lease := own.take(Lane.STEADY, LaneSpec(slots=99, practices=4))) is not None:
+            leases.append(lease)
+
+    workers = [threading.Thread(target=worker) for _ in range(4)]
+    for each in workers:
+        each.start()
+    for each in workers:
+        each.join()
+    assert sorted(piece.practice for lease in leases for piece in lease.pieces) == names
+
+
+def test_a_lane_has_so_many_slots_and_backfill_takes_none_of_steady_s(queue: WorkQueue) -> None:
+    queue.onboard(["giant", "other"], Lane.BACKFILL)
+    arrive(queue, {"giant": 5, "other": 5, "north": 1, "south": 1})
+    backfill = LaneSpec(practices=1)
+    assert taken(queue.take(Lane.BACKFILL, backfill)) == [("giant", 5)]
+    assert queue.take(Lane.BACKFILL, backfill) is None
+    lease = queue.take(Lane.STEADY, LaneSpec(practices=1))
+    assert taken(lease) == [("north", 1)]
+    assert queue.take(Lane.STEADY, LaneSpec(practices=1)) is None
+    assert lease is not None
+    queue.give_back(lease)
+    assert taken(queue.take(Lane.STEADY, LaneSpec(practices=2))) == [("north", 1), ("south", 1)]
+
+
+def test_a_giant_leaves_the_steady_lane_until_it_has_caught_up(queue: WorkQueue) -> None:
+    for _ in range(3):
+        arrive(queue, {"north": 600, "south": 1})
+    assert (state(queue).lane, state(queue, "south").lane) == (Lane.BACKFILL, Lane.STEADY)
+    assert taken(take(queue)) == [("south", 3)]
+    for lane in (Lane.BACKFILL, Lane.BACKFILL, Lane.STEADY):
+        lease = take(queue, Lane.BACKFILL, rows=600)
+        assert taken(lease) == [("north", 600)]
+        assert queue.complete(lease, lease.pieces, small_rows=SMALL)
+        assert state(queue).lane is lane
+
+
+def test_what_a_dead_application_held_is_taken_again_and_its_late_word_moves_nothing(queue: WorkQueue) -> None:
+    arrive(queue, {"north": 3, "south": 1})
+    dead = take(queue, lease_seconds=0)
+    again = take(queue)
+    assert again.number > dead.number
+    assert taken(again) == taken(dead)
+    assert not queue.complete(dead, dead.pieces, small_rows=SMALL)
+    assert not queue.set_aside(dead, "north", Standing.QUARANTINED, reason="late", tables=[])
+    assert not queue.renew(dead, 60)
+    queue.give_back(dead)
+    assert state(queue).rows == 3
+    assert queue.renew(again, 60)
+    assert queue.complete(again, again.pieces, small_rows=SMALL)
+
+
+def test_parts_of_a_lease_are_completed_one_by_one(queue: WorkQueue) -> None:
+    arrive(queue, {"north": 3, "south": 1})
+    lease = take(queue)
+    north, south = lease.pieces
+    assert queue.complete(lease, [north], small_rows=SMALL)
+    assert not queue.complete(lease, [north, south], small_rows=SMALL)
+    assert (state(queue).rows, state(queue, "south").rows, state(queue, "south").leased) == (0, 1, True)
+    assert queue.complete(lease, [south], small_rows=SMALL)
+
+
+def test_a_practice_that_nobody_let_in_waits_in_quarantine_until_it_is(queue: WorkQueue) -> None:
+    arrive(queue, {"stranger": 2, "north": 1})
+    assert taken(take(queue)) == [("north", 1)]
+    found = state(queue, "stranger")
+    assert (found.standing, found.reason, found.rows) == (Standing.QUARANTINED, UNKNOWN, 2)
+    assert queue.release(["stranger"]) == []
+    queue.onboard(["stranger"], Lane.BACKFILL)
+    assert taken(take(queue, Lane.BACKFILL)) == [("stranger", 2)]
+
+
+def test_a_practice_set_aside_keeps_its_work_and_its_reason(queue: WorkQueue) -> None:
+    arrive(queue, {"north": 3, "south": 1})
+    lease = take(queue)
+    assert queue.set_aside(lease, "north", Standing.QUARANTINED, reason="a change without a key", tables=["visits"])
+    assert queue.complete(lease, [lease.pieces[1]], small_rows=SMALL)
+    arrive(queue, {"north": 2})
+    assert queue.take(Lane.STEADY, LaneSpec()) is None
+    found = state(queue)
+    assert (found.standing, found.reason, found.tables, found.rows) == (
+        Standing.QUARANTINED,
+        "a change without a key",
+        ("visits",),
+        5,
+    )
+    assert queue.release(["north", "south"]) == ["north"]
+    assert taken(take(queue)) == [("north", 5)]
+
+
+def test_a_practice_that_waits_for_more_is_tried_when_more_comes(queue: WorkQueue) -> None:
+    arrive(queue, {"north": 3})
+    assert queue.set_aside(take(queue), "north", Standing.WAITING, reason="an update before its insert", tables=["visits"])
+    assert queue.take(Lane.STEADY, LaneSpec()) is None
+    arrive(queue, {"north": 1})
+    assert taken(take(queue)) == [("north", 4)]
+
+
+def test_who_is_in_stays_as_it_is(queue: WorkQueue) -> None:
+    queue.onboard(["north"], Lane.BACKFILL)
+    assert state(queue).lane is Lane.STEADY
+
+
+def test_a_practice_read_anew_begins_from_there_also_out_of_quarantine(queue: WorkQueue) -> None:
+    arrive(queue, {"north": 3})
+    assert queue.set_aside(take(queue), "north", Standing.QUARANTINED, reason="a change without a key", tables=[])
+    queue.onboard(["north"], Lane.BACKFILL, base=2**70)
+    assert (state(queue).lane, state(queue).standing) == (Lane.BACKFILL, Standing.READY)
+    (piece,) = take(queue, Lane.BACKFILL).pieces
+    assert (piece.practice, piece.base) == ("north", 2**70)
+
+
+def test_practices_are_listed_by_name(queue: WorkQueue) -> None:
+    assert [each.practice for each in queue.states()] == ["north", "south", "west"]
+    assert queue.states(["nobody"]) == []
+
+
+def test_a_store_that_does_not_answer_is_said_to_be_away() -> None:
+    away = PostgresWorkQueue("host=127.0.0.1 port=1 dbname=none connect_timeout=1", "clinics")
+    with pytest.raises(RegistryUnavailable, match="no connection"):
+        away.take(Lane.STEADY, LaneSpec())

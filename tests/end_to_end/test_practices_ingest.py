@@ -1,0 +1,197 @@
+"""Changes of several practices in one PostgreSQL, captured and merged by the commands that people give."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from decimal import Decimal
+
+import psycopg
+import pytest
+from pyspark.sql import SparkSession
+from tests.commands import command
+from tests.end_to_end.practices_office import Office, make_office
+from tests.servers.postgres import PostgresServer
+
+BEFORE = (
+    "INSERT INTO patients SELECT n, 'north', 'Northman', '1970-01-01' FROM generate_series(1, 3) n",
+    "INSERT INTO patients SELECT n, 'south', 'Southman', '1980-01-01' FROM generate_series(11, 12) n",
+    "INSERT INTO visits SELECT n, 'north', 1, n, 'before' FROM generate_series(1, 20) n",
+)
+
+
+@pytest.fixture(scope="module")
+def office(spark: SparkSession, postgres_server: PostgresServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Office]:
+    """The practices on board, their rows merged; each test leaves raw tables that are what the source holds."""
+    with pytest.MonkeyPatch.context() as patch:
+        made = make_office(spark, postgres_server, tmp_path_factory.mktemp("practices"), patch)
+        made.sql(*BEFORE)
+        done = made.ends_well("onboard", "--all")
+        made.ingest("backfill")
+        assert done["practices"] == ["north", "south"]
+        assert made.differs() == ""
+        yield made
+        made.close()
+
+
+def same(office: Office) -> None:
+    assert office.differs() == ""
+
+
+def test_practices_come_on_board_and_their_changes_follow(office: Office) -> None:
+    office.sql(
+        "UPDATE visits SET cost = 99.5 WHERE id = 1",
+        "DELETE FROM visits WHERE id = 2",
+        "INSERT INTO visits VALUES (100, 'south', 11, 1, 'ü'), (101, 'north', 2, null, null)",
+        "UPDATE patients SET practice = 'south' WHERE id = 3",
+        "UPDATE patients SET id = 40 WHERE id = 12",
+    )
+    office.ingest("steady")
+    same(office)
+    assert office.rows("visits", "north")[1]["cost"] == Decimal("99.50")
+    board = office.ends_well("board")["practices"]
+    assert [(each["practice"], each["lane"], each["waiting_entries"]) for each in board] == [
+        ("north", "steady", 0),
+        ("south", "steady", 0),
+    ]
+    assert all(each["merged_to"] for each in board)
+    assert office.ends_well("ingest", "--minutes", "0")["practices"]
+
+
+def test_what_is_captured_twice_is_merged_once(office: Office) -> None:
+    office.sql("INSERT INTO visits VALUES (150, 'north', 1, 1, 'once')", "DELETE FROM visits WHERE id = 1")
+    office.ends_well("capture", "--until-idle")
+    with psycopg.connect(office.registry, autocommit=True) as opened:  # as if it had died before it acknowledged
+        opened.execute("UPDATE wardlake.captures SET acknowledged = '1'")
+    office.sql("UPDATE visits SET note = 'twice' WHERE id = 150")
+    office.ingest("steady")
+    office.ends_well("onboard", "--practice", "north")
+    office.ingest("backfill")
+    same(office)
+
+
+def test_a_practice_that_nobody_let_in_waits_and_touches_no_other(office: Office) -> None:
+    office.sql("INSERT INTO visits VALUES (500, 'stranger', 1, 1, 'x'), (501, 'north', 1, 1, 'y')")
+    office.ingest("steady")
+    assert 501 in office.rows("visits")
+    assert 500 not in office.rows("visits")
+    assert office.standing("stranger") == ("quarantined", "a practice that nobody let in", [])
+    late = office.run("ingest", "--minutes", "0")
+    assert (late.code, late.answer["error"]["which"]) == (22, ["stranger: a practice that nobody let in ()"])
+    office.ends_well("onboard", "--practice", "stranger")
+    office.ingest()
+    same(office)
+
+
+def test_a_bad_practice_falls_out_alone(office: Office) -> None:
+    reason = "a value that is not of its column's type"
+    office.sql("UPDATE patients SET born = '31.1.1970' WHERE id = 1", "INSERT INTO visits VALUES (600, 'south', 11, 6, 'fine')")
+    office.ends_well("capture", "--until-idle")
+    ended = office.run("work", "--lane", "steady", "--until-idle")
+    assert 600 in office.rows("visits")
+    assert "31.1.1970" not in ended.said + json.dumps(ended.answer)
+    assert (ended.code, ended.answer["set_aside"]) == (22, ["north"])
+    assert office.standing("north") == ("quarantined", reason, ["patients.born"])
+    assert office.standing("south")[0] == "ready"
+    pages = [json.loads(each) for each in (office.lake / "restricted" / "pages.jsonl").read_text().splitlines()]
+    assert [page["title"] for page in pages if "north" in page["title"]] == [f"Practice north is set aside: {reason}"]
+    assert "31.1.1970" not in json.dumps(pages)
+    office.sql("UPDATE patients SET born = '1970-01-31' WHERE id = 1")
+    office.ends_well("onboard", "--practice", "north")
+    office.ingest()
+    same(office)
+    assert office.standing("north")[0] == "ready"
+
+
+def test_rows_of_no_practice_wait_and_stop_nobody(office: Office) -> None:
+    office.sql("INSERT INTO visits VALUES (700, null, 1, 1, 'x'), (701, 'north', 1, 1, 'y')")
+    office.ingest("steady")
+    assert 701 in office.rows("visits")
+    assert 700 not in office.rows("visits")
+    assert office.standing("")[0] == "quarantined"
+    office.sql("DELETE FROM visits WHERE id = 700")
+    office.ingest("steady")
+    same(office)
+
+
+def test_a_column_that_nobody_decided_on_waits_and_people_hear_of_it_once(office: Office) -> None:
+    office.sql(
+        "ALTER TABLE visits ADD COLUMN diagnosis text",
+        "INSERT INTO visits VALUES (800, 'north', 1, 1, 'x', 'secret')",
+        "INSERT INTO visits VALUES (801, 'north', 1, 1, 'x', 'secret')",
+    )
+    office.ingest("steady")
+    assert "diagnosis" not in office.rows("visits")[800]
+    pages = (office.lake / "restricted" / "pages.jsonl").read_text()
+    assert pages.count('"lines":["visits.diagnosis"]') == 1
+    assert "secret" not in pages
+    office.sql("ALTER TABLE visits DROP COLUMN diagnosis")
+    same(office)
+
+
+def test_a_giant_goes_in_pieces_in_the_lane_of_its_own(office: Office) -> None:
+    office.sql("INSERT INTO visits SELECT n, 'north', 1, 1, 'giant' FROM generate_series(1000, 5999) n")
+    office.sql("INSERT INTO visits VALUES (9000, 'south', 11, 1, 'small')")
+    office.ends_well("capture", "--until-idle")
+    steady = office.ends_well("work", "--lane", "steady", "--until-idle")
+    assert (steady["pieces"], steady["rows"]) == (1, 1)
+    assert 9000 in office.rows("visits", "south")
+    backfill = office.ends_well("work", "--lane", "backfill", "--until-idle")
+    assert backfill["groups"] >= 3
+    office.ends_well("work", "--lane", "steady", "--until-idle")
+    same(office)
+    (north,) = office.ends_well("board", "--practice", "north")["practices"]
+    assert (north["lane"], north["waiting_entries"]) == ("steady", 0)
+
+
+def test_an_environment_without_postgresql_has_no_queue(office: Office) -> None:
+    ended = command("practices", "board", conf=office.conf, lake=office.lake)
+    assert (ended.code, "PostgreSQL" in ended.answer["error"]["what"]) == (2, True)
+
+
+def test_a_table_that_is_emptied_is_empty_for_every_practice(office: Office) -> None:
+    office.sql("TRUNCATE visits", "INSERT INTO visits VALUES (1, 'south', 11, 2, 'after')")
+    office.ingest("steady")
+    same(office)
+
+
+def test_a_lost_slot_is_said_at_once_and_all_practices_are_read_anew(office: Office) -> None:
+    office.close()
+    office.sql("DELETE FROM visits WHERE id < 10", "INSERT INTO visits VALUES (900, 'south', 11, 1, 'unseen')")
+    lost = office.run("capture", "--until-idle")
+    assert (lost.code, lost.answer["error"]["kind"]) == (20, "ContractBroken")
+    assert "onboard --all --new-slot" in lost.answer["error"]["next"]
+    office.ends_well("onboard", "--all", "--new-slot")
+    office.sql("UPDATE visits SET note = 'after' WHERE id = 900")
+    office.ingest()
+    same(office)
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "said"),
+    [
+        (["onboard"], 2, "--practice, or --all"),
+        (["onboard", "--practice", "north", "--new-slot"], 2, "new slot"),
+        (["board", "--practice", "nobody"], 2, "No such practice"),
+        (["release", "--practice", "nobody"], 2, "No such practice"),
+        (["board", "--source", "other"], 2, "Known: clinics"),
+    ],
+)
+def test_mistakes_are_said(office: Office, words: list[str], code: int, said: str) -> None:
+    ended = office.run(*words)
+    assert ended.code == code
+    assert said in json.dumps(ended.answer)
+
+
+def test_a_table_that_tells_too_little_of_deleted_rows_is_named_before_anything_is_captured(office: Office) -> None:
+    office.sql("ALTER TABLE visits REPLICA IDENTITY DEFAULT")
+    refused = office.run("capture", "--until-idle")
+    office.sql("ALTER TABLE visits REPLICA IDENTITY FULL")
+    assert (refused.code, "visits" in refused.answer["error"]["what"]) == (2, True)
+
+
+def test_a_restored_source_is_told_by_its_position(office: Office) -> None:
+    with psycopg.connect(office.registry, autocommit=True) as opened:
+        opened.execute("UPDATE wardlake.captures SET acknowledged = %s", [str(2**62)])
+    back = office.run("capture", "--until-idle")
+    assert (back.code, "went back" in back.answer["error"]["what"]) == (20, True)

@@ -1,0 +1,140 @@
+"""A source's rows and its changes meet without a gap: what is not in the rows is told as a change, whatever commits meanwhile."""
+
+from __future__ import annotations
+
+import secrets
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import psycopg
+import pytest
+from tests.servers.postgres import PostgresServer
+
+from wardlake.adapters.captures import Captures
+from wardlake.adapters.postgres_changes import PostgresRows, drop_slot
+from wardlake.model.changes import RowChange
+from wardlake.model.errors import ConfigurationError, ContractBroken
+from wardlake.model.practices import FileCapture, PostgresCapture
+from wardlake.ports.change_stream import ChangeStream
+
+NEEDED = {"visits": ("id", "practice")}
+
+
+class Lab:
+    def __init__(self, server: PostgresServer, folder: Path) -> None:
+        self.dsn = server.as_admin(server.fresh_database("capture")).dsn
+        self.slot = f"capture_{secrets.token_hex(4)}"
+        spec = PostgresCapture(dsn="env:IT", slot=self.slot, publication="capture")
+        self.captures = Captures(spec, secret=lambda _: self.dsn, state=folder / "files")
+        self.run("CREATE TABLE visits (id serial PRIMARY KEY, practice text, note text)")
+        self.run("ALTER TABLE visits REPLICA IDENTITY FULL")
+
+    def run(self, *statements: str) -> None:
+        with psycopg.connect(self.dsn, autocommit=True) as opened:
+            for statement in statements:
+                opened.execute(statement.encode())
+
+    def changes(self, stream: ChangeStream) -> list[RowChange]:
+        found: list[RowChange] = []
+        while changes := stream.read(most=1000, seconds=1.0).changes:
+            found += [each for each in changes if isinstance(each, RowChange)]
+        return found
+
+
+@pytest.fixture
+def lab(postgres_server: PostgresServer, tmp_path: Path) -> Iterator[Lab]:
+    made = Lab(postgres_server, tmp_path)
+    yield made
+    drop_slot(made.dsn, slot=made.slot, publication="capture")
+
+
+def test_rows_and_changes_meet_while_others_write(lab: Lab) -> None:
+    stream = lab.captures.open(NEEDED, acknowledged="")
+    done = threading.Event()
+
+    def write() -> None:
+        while not done.is_set():
+            lab.run("INSERT INTO visits (practice) VALUES ('north')")
+
+    writers = [threading.Thread(target=write) for _ in range(3)]
+    for each in writers:
+        each.start()
+    try:
+        with lab.captures.rows() as rows:
+            present = {row["id"] for row in rows.rows("visits", "practice", "north")}
+            position = rows.position
+    finally:
+        done.set()
+        for each in writers:
+            each.join()
+    changes = lab.changes(stream)
+    later = {each.new["id"] for each in changes if each.new and each.position > position}
+    every = {each.new["id"] for each in changes if each.new}
+    stream.close()
+    assert present
+    assert later == every - present
+
+
+def test_rows_are_texts_as_the_stream_tells_them(lab: Lab) -> None:
+    stream = lab.captures.open(NEEDED, acknowledged="")
+    lab.run("ALTER TABLE visits ADD at timestamptz, ADD yes boolean, ADD n numeric(9,3), ADD b bytea, ADD j jsonb, ADD a int[]")
+    lab.run(
+        "INSERT INTO visits VALUES (1, 'süd', E'a\\nb', '2026-01-31 08:00+02', true, 1.5, '\\x00ff', '{\"k\": [1]}', '{1,2}')"
+    )
+    (change,) = lab.changes(stream)
+    stream.close()
+    with PostgresRows(lab.dsn) as rows:
+        assert rows.practices("visits", "practice") == ["süd"]
+        assert list(rows.rows("visits", "practice", "süd")) == [change.new]
+        assert list(rows.rows("visits", "practice", "other")) == []
+
+
+def test_a_slot_is_made_once_and_never_instead_of_one_that_was_lost(lab: Lab) -> None:
+    stream = lab.captures.open(NEEDED, acknowledged="")
+    batch = stream.read(most=10, seconds=5.0)
+    stream.close()
+    drop_slot(lab.dsn, slot=lab.slot, publication="capture")
+    with pytest.raises(ContractBroken, match="replication slot is gone"):
+        lab.captures.open(NEEDED, acknowledged=batch.end or "1")
+    lab.captures.begin_again(NEEDED)
+    lab.captures.open(NEEDED, acknowledged="1").close()
+
+
+def test_an_idle_source_need_not_keep_what_others_write(lab: Lab) -> None:
+    stream = lab.captures.open(NEEDED, acknowledged="")
+    lab.run("CREATE TABLE others (x int)", "INSERT INTO others SELECT generate_series(1, 1000)")
+    ends = [batch.end for _ in range(15) if (batch := stream.read(most=10, seconds=1.0)).end]
+    stream.acknowledge(ends[-1])
+    stream.close()
+    with psycopg.connect(lab.dsn) as opened:
+        query = "SELECT confirmed_flush_lsn - '0/0'::pg_lsn FROM pg_replication_slots WHERE slot_name = %s"
+        ((kept,),) = opened.execute(query, [lab.slot]).fetchall()
+    assert int(kept) >= int(ends[-1])
+
+
+@pytest.mark.parametrize(
+    ("statement", "said"),
+    [
+        ("ALTER TABLE visits REPLICA IDENTITY DEFAULT", "without their practice or key: visits"),
+        ("DROP TABLE visits", "lacks tables"),
+    ],
+)
+def test_what_a_table_must_tell_is_asked_before_anything_is_captured(lab: Lab, statement: str, said: str) -> None:
+    lab.run(statement)
+    with pytest.raises(ConfigurationError, match=said):
+        lab.captures.open(NEEDED, acknowledged="")
+
+
+def test_change_files_bring_their_first_rows_themselves(tmp_path: Path) -> None:
+    files = Captures(FileCapture(folder=str(tmp_path)), secret=str, state=tmp_path / "state" / "files")
+    with pytest.raises(ConfigurationError, match="no-snapshot"), files.rows():
+        pass
+    (tmp_path / "visits").mkdir()
+    for name in ("1", "2", "3"):
+        (tmp_path / "visits" / f"{name}.csv").write_text(f"Op,change_seq,change_time,id\nI,{name},2026-01-31,{name}\n")
+    stream = files.open(NEEDED, acknowledged="")
+    ends = [stream.read(most=10, seconds=0).end for _ in range(2)]
+    stream.acknowledge(ends[-1])
+    again = files.open(NEEDED, acknowledged=ends[-1])
+    assert again.read(most=10, seconds=0).end == "visits/3.csv"
