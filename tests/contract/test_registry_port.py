@@ -279,7 +279,7 @@ def test_a_database_without_the_schema_is_unavailable(postgres_database: Databas
 
 
 def test_migrations_are_applied_once(postgres_database: Database) -> None:
-    assert migrate(postgres_database.dsn) == ("001_registry.sql", "002_audit.sql", "003_grants.sql")
+    assert migrate(postgres_database.dsn) == ("001_registry.sql", "002_audit.sql", "003_grants.sql", "004_practices.sql")
     assert migrate(postgres_database.dsn) == ()
 
 

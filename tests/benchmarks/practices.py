@@ -1,0 +1,415 @@
+"""Whether a small practice waits for a large one: freshness with and without a giant in backfill, beside one queue for all.
+
+    python -m tests.benchmarks.practices --practices 1000 --seconds 120
+
+A real PostgreSQL holds the practices' rows and the queue; capture and both lanes are processes of their own. Changes of random
+practices (twenty rows a transaction) arrive at 40 % of the capacity that the steady lane was just measured to have. Freshness is
+the time from before a commit until the practice's watermark has passed it. Prints one JSON object; seconds unless named.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import random
+import shutil
+import signal
+import statistics
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import psycopg
+from tests.benchmarks.cost import cpu_of
+from tests.servers.postgres import PostgresServer, start_postgres
+
+from wardlake.adapters.delta_tables import DeltaTables
+from wardlake.adapters.postgres_database import migrate
+from wardlake.adapters.spark_session import start_session
+from wardlake.practices.raw_tables import BUCKET, RawTable, make_rows, merge_of
+
+ROOT = Path(__file__).parents[2]
+PROGRAM = Path(sys.executable).parent / "wardlake"
+ROWS_A_CHANGE = 20
+GIANT_TIMES = 1000
+LOAD = 0.4
+TYPES = {
+    "id": "bigint",
+    "practice": "string",
+    "patient": "bigint",
+    "seen": "timestamp",
+    "cost": "decimal(10,2)",
+    "note": "string",
+}
+TICKS = os.sysconf("SC_CLK_TCK")
+PAIR = 2
+WATCH_SECONDS = 10.0
+GIVE_UP_SECONDS = 1800.0
+
+
+@dataclass
+class Site:
+    """One database of practices, its registry, a lake, and the applications that run."""
+
+    folder: Path
+    server: PostgresServer
+    source: str
+    registry: str
+    environment: dict[str, str]
+    practices: list[str]
+    running: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.writer = psycopg.connect(self.source, autocommit=True)
+
+    def write_configuration(self, *, one_queue: bool = False) -> None:
+        """With `one_queue`, whoever comes first is merged first, whole."""
+        whole = 10**9
+        lane = f"{{practices: 100000, rows: {whole}, lease_seconds: 3600}}"
+        capture = {"kind": "postgres", "dsn": "env:CLINICS_DSN", "slot": "bench", "publication": "bench"}
+        document = {"name": "clinics", "practice_column": "practice", "capture": capture, "buckets": 8}
+        text = json.dumps({**document, "giant_rows": whole if one_queue else 50_000, "append_seconds": 2})
+        self.write("practices", text[:-1] + (f', "steady": {lane}}}' if one_queue else "}"))
+
+    def write(self, kind: str, text: str) -> None:
+        (self.folder / "conf" / kind).mkdir(parents=True, exist_ok=True)
+        (self.folder / "conf" / kind / "clinics.yaml").write_text(text, "utf-8")
+
+    def command(self, *words: str) -> list[str]:
+        flags = ["--conf", str(self.folder / "conf"), "--lake", str(self.folder / "lake"), "--env", "bench"]
+        return [str(PROGRAM), "practices", *words, *flags]
+
+    def run(self, *words: str) -> None:
+        with (self.folder / "commands.log").open("ab") as log:
+            subprocess.run(self.command(*words), check=True, env=self.environment, stdout=log, stderr=log)
+
+    def start(self, name: str, *words: str) -> None:
+        with (self.folder / f"{name}.log").open("ab") as log:
+            self.running[name] = subprocess.Popen(
+                self.command(*words), env=self.environment, stdout=log, stderr=log, start_new_session=True
+            )
+
+    def stop(self, *names: str) -> None:
+        for name in names or list(self.running):
+            process = self.running.pop(name)
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+
+    def cpu(self, name: str) -> float:
+        """CPU seconds of an application so far, its JVM included."""
+        return sum(each[0] for each in _processes(self.running[name].pid))
+
+    def peak_memory(self, name: str) -> int:
+        """The most memory that an application had resident, in MiB."""
+        return sum(each[1] for each in _processes(self.running[name].pid)) >> 20
+
+    def sql(self, statement: str, *values: object) -> list[tuple[Any, ...]]:
+        with psycopg.connect(self.source, autocommit=True) as opened:
+            found = opened.execute(statement.encode(), values)
+            return found.fetchall() if found.description else []
+
+    def change(self, practice: str) -> datetime:
+        """Commit a practice's change of twenty rows; when it began, by the database's clock."""
+        with self.writer.transaction():
+            ((now,),) = self.writer.execute("SELECT clock_timestamp()").fetchall()
+            self.writer.execute(_INSERT, [practice, ROWS_A_CHANGE])
+        return datetime.fromisoformat(str(now))
+
+    def marks(self) -> dict[str, tuple[datetime | None, datetime | None]]:
+        """By practice, the newest commit that is merged, and when it was."""
+        with psycopg.connect(self.registry) as opened:
+            rows = opened.execute("SELECT practice, committed_at, merged_at FROM wardlake.practices").fetchall()
+        return {name: (committed, merged) for name, committed, merged in rows}
+
+    def waiting(self, practice: str) -> int:
+        with psycopg.connect(self.registry) as opened:
+            ((rows,),) = opened.execute(
+                "SELECT coalesce(sum(rows), 0) FROM wardlake.practice_work WHERE practice = %s", [practice]
+            ).fetchall()
+        return int(rows)
+
+
+_TABLE = """
+    CREATE TABLE visits (
+        id bigserial PRIMARY KEY, practice text, patient bigint, seen timestamptz, cost numeric(10,2), note text)"""
+_INSERT = """
+    INSERT INTO visits (practice, patient, seen, cost, note)
+    SELECT %s, n, now(), n, md5(n::text) FROM generate_series(1, %s) n"""
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--practices", type=int, default=1000)
+    parser.add_argument("--seconds", type=int, default=120)
+    parser.add_argument("--transaction", type=int, default=1_000_000, help="rows of the giant's one transaction")
+    parser.add_argument("--keep", action="store_true", help="leave the folder with logs")
+    arguments = parser.parse_args()
+    folder = Path(tempfile.mkdtemp(prefix="practices-"))
+    try:
+        with site(folder, arguments.practices) as made:
+            print(json.dumps(measure(made, arguments.seconds, arguments.transaction), indent=2))
+    finally:
+        if not arguments.keep:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextmanager
+def site(folder: Path, practices: int) -> Iterator[Site]:
+    """Servers, configuration and two giants' rows, with nobody on board yet."""
+    server = start_postgres()
+    source = server.as_admin(server.fresh_database("clinics"))
+    registry = server.fresh_database()
+    migrate(registry.dsn)
+    environment = {**os.environ, "CLINICS_DSN": source.dsn, "REGISTRY_DSN": registry.dsn}
+    names = [f"p{n:04}" for n in range(practices)]
+    made = Site(folder, server, source.dsn, registry.dsn, environment, names)
+    for part in ("detection", "disclosure", "surrogates"):
+        shutil.copytree(ROOT / "conf" / part, folder / "conf" / part)
+    (folder / "conf" / "environments").mkdir()
+    text = (ROOT / "conf" / "environments" / "embedded.yaml").read_text()
+    text = text.replace("name: embedded", "name: bench").replace("{kind: sqlite}", '{kind: postgres, dsn: "env:REGISTRY_DSN"}')
+    text = text.replace("local[*]", "local[2]").replace("driver_memory: 2g", f"driver_memory: 1g\n  jars: {ROOT}/.tools/jars")
+    (folder / "conf" / "environments" / "bench.yaml").write_text(text, "utf-8")
+    tables = {"visits": {"primary_key": ["id"], "types": TYPES}}
+    made.write(
+        "sources",
+        json.dumps(
+            {
+                "name": "clinics",
+                "kind": "postgres",
+                "location": "jdbc:x",
+                "schema_version": "1",
+                "contracts": False,
+                "tables": tables,
+            }
+        ),
+    )
+    safe = dict.fromkeys(TYPES, "safe")
+    made.write(
+        "classification",
+        json.dumps({"source": "clinics", "profile": "expert", "token_mode": "keyed", "tables": {"visits": safe}}),
+    )
+    made.write_configuration()
+    made.sql(_TABLE)
+    made.sql("ALTER TABLE visits REPLICA IDENTITY FULL")
+    for giant in ("giant", "control"):
+        made.sql(_INSERT, giant, GIANT_TIMES * ROWS_A_CHANGE * 10)
+    try:
+        yield made
+    finally:
+        made.stop()
+        server.stop()
+        shutil.rmtree(server.folder, ignore_errors=True)
+
+
+def measure(made: Site, seconds: int, transaction: int) -> dict[str, Any]:
+    few = made.practices[: max(1, len(made.practices) // 10)]
+    made.run("onboard", "--no-snapshot", *(word for name in made.practices for word in ("--practice", name)))
+    made.start("capture", "capture")
+    made.start("steady", "work", "--lane", "steady")
+    wait_for(made, [(few[0], made.change(few[0]))])  # everything has begun
+
+    commit = [cost_of_a_commit(made, few[0]) for _ in range(5)]
+    small = round_of_changes(made, few)
+    memory_of_few = made.peak_memory("steady")
+    whole = round_of_changes(made, made.practices)
+    memory = made.peak_memory("steady")
+    rate = LOAD * len(made.practices) / whole["seconds"]
+
+    alone = freshness_of(arrive(made, rate, seconds))
+    made.start("backfill", "work", "--lane", "backfill")
+    made.run("onboard", "--practice", "giant")
+    left = [made.waiting("giant")]
+    beside = freshness_of(arrive(made, rate, seconds, watch=lambda: left.append(made.waiting("giant"))))
+    wait_until_merged(made, "giant")
+
+    million = freshness_beside_a_transaction(made, transaction)
+    made.stop("backfill", "steady")
+    made.write_configuration(one_queue=True)
+    made.run("onboard", "--practice", "control")
+    with psycopg.connect(made.registry, autocommit=True) as opened:
+        opened.execute("UPDATE wardlake.practices SET lane = 'steady'")
+    made.start("steady", "work", "--lane", "steady")
+    control = freshness_of(arrive(made, rate, seconds))
+    groups = whole["groups"]
+    made.stop("steady", "capture")
+    one_job = cost_of_one_job(made, whole["batches"])
+    fixed = statistics.median(commit)
+    return {
+        "practices": len(made.practices),
+        "arrivals_a_second": round(rate, 2),
+        "steady_alone": alone,
+        "beside_a_giant_in_backfill": beside,
+        "one_queue_for_all": control,
+        "ratio_beside_giant": round(beside["p95"] / alone["p95"], 2),
+        "ratio_one_queue": round(control["p95"] / alone["p95"], 2),
+        "giant_rows_left_each_ten_seconds": left,
+        "cpu_of_a_commit": round(fixed, 2),
+        "cpu_of_a_round": whole,
+        "cpu_of_a_round_of_a_tenth": small,
+        "cpu_of_one_job_over_the_round": one_job,
+        "ratio_less_the_fixed_part": round((whole["cpu"] - groups * fixed) / one_job, 2),
+        "memory_mib": {"a tenth": memory_of_few, "all": memory, "ratio": round(memory / memory_of_few, 2)},
+        "a_small_change_beside_a_transaction": {"rows": transaction, "seconds": round(million, 1)},
+    }
+
+
+def cost_of_a_commit(made: Site, practice: str) -> float:
+    before = made.cpu("steady")
+    wait_for(made, [(practice, made.change(practice))])
+    return made.cpu("steady") - before
+
+
+def round_of_changes(made: Site, practices: Sequence[str]) -> dict[str, Any]:
+    """Every practice changes once; how long the steady lane takes for all of them, and what it costs."""
+    log, before, begun = made.folder / "steady.log", made.cpu("steady"), time.monotonic()
+    groups, first = log.read_text().count("group "), batches(made)
+    pending = [(name, made.change(name)) for name in practices]
+    wait_for(made, pending)
+    return {
+        "practices": len(practices),
+        "seconds": round(time.monotonic() - begun, 1),
+        "cpu": round(made.cpu("steady") - before, 1),
+        "groups": log.read_text().count("group ") - groups,
+        "batches": [first + 1, batches(made)],
+    }
+
+
+def batches(made: Site) -> int:
+    with psycopg.connect(made.registry) as opened:
+        ((last,),) = opened.execute("SELECT last_batch FROM wardlake.captures").fetchall()
+    return int(last)
+
+
+def arrive(made: Site, rate: float, seconds: int, watch: Callable[[], object] = lambda: None) -> list[float]:
+    """Changes of random practices at a steady rate; the seconds until each was merged."""
+    chance, watcher = random.Random(7), Watcher(made)
+    begun = looked = time.monotonic()
+    number = 0
+    while (now := time.monotonic()) - begun < seconds:
+        if number <= (now - begun) * rate:
+            practice = chance.choice(made.practices)
+            watcher.expect(practice, made.change(practice))
+            number += 1
+        else:
+            time.sleep(0.02)
+        if now - looked > WATCH_SECONDS:
+            looked = now
+            watch()
+    return watcher.wait()
+
+
+class Watcher:
+    """Looks at the watermarks several times a second, so that each change is seen when it is merged and not with a later one."""
+
+    def __init__(self, made: Site) -> None:
+        self._made = made
+        self._pending: list[tuple[str, datetime]] = []
+        self._found: list[float] = []
+        self._lock = threading.Lock()
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._watch, daemon=True)
+        self._thread.start()
+
+    def expect(self, practice: str, at: datetime) -> None:
+        with self._lock:
+            self._pending.append((practice, at))
+
+    def wait(self) -> list[float]:
+        """The seconds that each change took, once all are merged."""
+        self._over.set()
+        self._thread.join()
+        return self._found
+
+    def _watch(self) -> None:
+        until = time.monotonic() + GIVE_UP_SECONDS
+        while time.monotonic() < until:
+            self._look()
+            if self._over.is_set() and not self._pending:
+                return
+            time.sleep(0.2)
+        raise TimeoutError(f"{len(self._pending)} changes were never merged")
+
+    def _look(self) -> None:
+        marks = self._made.marks()
+        left = []
+        with self._lock:
+            for practice, at in self._pending:
+                committed, merged = marks[practice]
+                if committed and merged and committed >= at:
+                    self._found.append((merged - at).total_seconds())
+                else:
+                    left.append((practice, at))
+            self._pending = left
+
+
+def wait_for(made: Site, pending: Sequence[tuple[str, datetime]]) -> list[float]:
+    """The seconds until each of these changes was merged."""
+    watcher = Watcher(made)
+    for practice, at in pending:
+        watcher.expect(practice, at)
+    return watcher.wait()
+
+
+def wait_until_merged(made: Site, practice: str) -> None:
+    while made.waiting(practice):
+        time.sleep(1)
+
+
+def freshness_beside_a_transaction(made: Site, rows: int) -> float:
+    """A giant commits so many rows at once; the seconds until a small practice's change right after it is merged."""
+    giant, small = made.practices[-1], made.practices[0]
+    made.sql(_INSERT, giant, rows)
+    return wait_for(made, [(small, made.change(small))])[0]
+
+
+def freshness_of(seconds: Sequence[float]) -> dict[str, float]:
+    cuts = statistics.quantiles(seconds, n=20)
+    return {
+        "changes": len(seconds),
+        "median": round(statistics.median(seconds), 1),
+        "p95": round(cuts[-1], 1),
+        "most": round(max(seconds), 1),
+    }
+
+
+def cost_of_one_job(made: Site, of: Sequence[int]) -> float:
+    """CPU of merging the same entries by one job into an empty table, warm."""
+    spark = start_session("one-job", jar_folder=ROOT / ".tools" / "jars", master="local[2]", conf={"spark.driver.memory": "1g"})
+    tables, table = DeltaTables(spark), RawTable(name="visits", columns=TYPES, buckets=8)
+    log = tables.read(f"{made.folder}/lake/raw/clinics/practices/change_log").where(f"batch BETWEEN {of[0]} AND {of[-1]}")
+    costs = []
+    for turn in range(PAIR):
+        path = f"{made.folder}/one-job-{turn}"
+        tables.create(path, table.schema, partition_by=[BUCKET])
+        costs.append(cpu_of(lambda path=path: tables.merge(path, make_rows(log, table), merge_of(table, range(8)))))
+    spark.stop()
+    return costs[-1]
+
+
+def _processes(group: int) -> Iterator[tuple[float, int]]:
+    """CPU seconds and peak resident bytes of each process of a group."""
+    for entry in Path("/proc").iterdir():
+        if not entry.name.isdigit():
+            continue
+        try:
+            stat = (entry / "stat").read_text().rpartition(")")[2].split()
+            status = (entry / "status").read_text()
+        except OSError:
+            continue  # it ended meanwhile
+        if int(stat[2]) == group:
+            peak = next((line.split()[1] for line in status.splitlines() if line.startswith("VmHWM")), "0")
+            yield sum(map(int, stat[11:15])) / TICKS, int(peak) << 10
+
+
+if __name__ == "__main__":
+    main()
