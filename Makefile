@@ -13,11 +13,13 @@ setup:  ## Set up what the commands need: Java, Python packages, jars
 	@echo "Setting up Wardlake"
 	@infra/setup/python.sh runtime
 	@infra/setup/jars.sh
+	@infra/setup/classes.sh
 	@echo "Ready: .venv/bin/wardlake doctor"
 
 setup-dev:  ## Set up what needs no server: tests, linters, types
 	@infra/setup/python.sh tests
 	@infra/setup/jars.sh
+	@infra/setup/classes.sh
 
 setup-tests: setup-dev  ## Set up the servers that the tests start: PostgreSQL, OpenBao, MinIO, Airflow
 	@infra/setup/python.sh airflow

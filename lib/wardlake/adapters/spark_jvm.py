@@ -6,6 +6,7 @@ import os
 import threading
 from collections.abc import Mapping
 from importlib.resources import files
+from pathlib import Path
 
 from pyspark import SparkConf, SparkContext
 from pyspark.java_gateway import launch_gateway
@@ -17,11 +18,16 @@ _LOGGING = f"-Dlog4j2.configurationFile={files('wardlake.adapters').joinpath('lo
 _NO_NEWS = b"WARNING: Using incubator modules: jdk.incubator.vector"
 
 
-def launch_jvm(settings: Mapping[str, str]) -> None:
-    """Start the JVM, if there is none yet. `settings` stand on its command line, which every user of the machine can read."""
+def launch_jvm(settings: Mapping[str, str], *, classes: Path) -> None:
+    """Start the JVM, if there is none yet. `settings` stand on its command line, which every user of the machine can read.
+
+    `classes` is Java's archive of the classes that every start loads, where set-up made one; a JVM that it does not fit starts
+    without it, and says nothing.
+    """
     if SparkContext._gateway is not None:
         return
-    options = f"{_LOGGING} {settings.get(JAVA_OPTIONS, '')}".strip()
+    shared = f"-XX:SharedArchiveFile={classes.resolve()} -Xlog:disable" if classes.is_file() else ""
+    options = " ".join(filter(None, (_LOGGING, shared, settings.get(JAVA_OPTIONS, ""))))
     conf = SparkConf(loadDefaults=False).setAll(list({**settings, JAVA_OPTIONS: options}.items()))
     read, write = os.pipe()
     try:

@@ -82,7 +82,7 @@ def start_session(
         between = LOCAL if master.startswith("local") else {}
         settings = {**between, **settings, "spark.jars": jars(jar_folder), "spark.master": master}
         _require_shared_secret(master, {**settings, **(secrets or {})})
-        launch_jvm(settings)
+        launch_jvm(settings, classes=jar_folder.parent / "classes.jsa")
     session = SparkSession.builder.appName(name).config(map={**settings, **(secrets or {})}).getOrCreate()
     session.sparkContext.setLogLevel("OFF")
     for logger in ("DataFrameQueryContextLogger", "SQLQueryContextLogger"):  # PySpark's own logs of failed queries

@@ -178,8 +178,8 @@ def test_a_reader_beside_a_publisher_sees_old_or_new_never_a_mix(tmp_path: Path)
     reader = threading.Thread(target=read_on)
     reader.start()
     for number in range(2, 9):
-        count = len(seen)
         publish(layout, number)
+        count = len(seen)  # the second read from here on began after the pointer moved: older ones may still be under way
         while len(seen) < count + 2 and not failures:
             pass
     done.set()
