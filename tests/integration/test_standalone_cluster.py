@@ -63,10 +63,24 @@ def test_a_user_who_may_only_read_writes_nothing(spark_cluster: SparkCluster, mi
 
 
 def test_workers_log_no_cell_of_a_job_that_fails(spark_cluster: SparkCluster, tmp_path: Path) -> None:
-    asked = {"master": spark_cluster.master, "conf": spark_cluster.conf()}
-    command = [sys.executable, "-m", "tests.security.failing_job", str(tmp_path), ON_CLUSTER]
-    ended = subprocess.run(command, input=json.dumps(asked), capture_output=True, text=True, check=False, timeout=300)
-    assert "failed 6 times" in ended.stdout, ended.stderr[-2000:]
-    logs = b"".join(path.read_bytes() for path in spark_cluster.folder.glob("worker-*/app-*/*/stderr"))
+    logs = logs_of_failing_job(spark_cluster, tmp_path, {})
     assert b"Quackenbush" in logs  # the control: with Spark's log on, cells are there
     assert b"Oberholtzer" not in logs
+
+
+def test_executors_that_never_hear_of_a_log_level_log_no_cell(spark_cluster: SparkCluster, tmp_path: Path) -> None:
+    logs = logs_of_failing_job(spark_cluster, tmp_path, {"spark.executor.syncLogLevel.enabled": "false"})
+    assert b"Spark Executor Command" in logs
+    assert b"Oberholtzer" not in logs
+    assert b"Quackenbush" not in logs
+
+
+def logs_of_failing_job(cluster: SparkCluster, folder: Path, conf: dict[str, str]) -> bytes:
+    """What the executors of this job, which fails on cells, wrote on the workers' disks."""
+    before = set(cluster.folder.glob("worker-*/app-*"))
+    asked = {"master": cluster.master, "conf": cluster.conf() | conf}
+    command = [sys.executable, "-m", "tests.security.failing_job", str(folder), ON_CLUSTER]
+    ended = subprocess.run(command, input=json.dumps(asked), capture_output=True, text=True, check=False, timeout=300)
+    assert "failed 6 times" in ended.stdout, ended.stderr[-2000:]
+    made = set(cluster.folder.glob("worker-*/app-*")) - before
+    return b"".join(path.read_bytes() for each in made for path in each.glob("*/stderr"))

@@ -13,9 +13,13 @@ from pyspark.java_gateway import launch_gateway
 
 STDERR = 2
 JAVA_OPTIONS = "spark.driver.extraJavaOptions"
-_LOGGING = f"-Dlog4j2.configurationFile={files('wardlake.adapters').joinpath('log4j2.properties')}"
 # Said by every Java 17 that Spark starts; no option of Java's silences it.
 _NO_NEWS = b"WARNING: Using incubator modules: jdk.incubator.vector"
+
+
+def logging_by(file: str) -> str:
+    """The option of Java's by which a JVM logs as one of the files beside this module says."""
+    return f"-Dlog4j2.configurationFile={files('wardlake.adapters').joinpath(file)}"
 
 
 def launch_jvm(settings: Mapping[str, str], *, classes: Path) -> None:
@@ -27,7 +31,7 @@ def launch_jvm(settings: Mapping[str, str], *, classes: Path) -> None:
     if SparkContext._gateway is not None:
         return
     shared = f"-XX:SharedArchiveFile={classes.resolve()} -Xlog:disable" if classes.is_file() else ""
-    options = " ".join(filter(None, (_LOGGING, shared, settings.get(JAVA_OPTIONS, ""))))
+    options = " ".join(filter(None, (logging_by("log4j2.properties"), shared, settings.get(JAVA_OPTIONS, ""))))
     conf = SparkConf(loadDefaults=False).setAll(list({**settings, JAVA_OPTIONS: options}.items()))
     read, write = os.pipe()
     try:

@@ -7,10 +7,11 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
+from pyspark import SparkConf
 from pyspark.logger import PySparkLogger
 from pyspark.sql import SparkSession
 
-from wardlake.adapters.spark_jvm import JAVA_OPTIONS, launch_jvm
+from wardlake.adapters.spark_jvm import JAVA_OPTIONS, launch_jvm, logging_by
 from wardlake.model.errors import ConfigurationError
 
 DELTA = {
@@ -38,6 +39,11 @@ FIXED = frozenset(
 
 # What a JVM takes only when it is started.
 AT_LAUNCH = frozenset({"spark.driver.memory", JAVA_OPTIONS, "spark.driver.extraClassPath"})
+
+# An executor begins to log before it hears of the driver's level, and forgets a level that it heard too early: its own file, which
+# `wardlake` brings to every worker, has logging off from its first line.
+EXECUTORS_OPTIONS = "spark.executor.extraJavaOptions"
+QUIET = logging_by("executors.log4j2.properties")
 
 AUTHENTICATE, SHARED_SECRET = "spark.authenticate", "spark.authenticate.secret"
 # What parties must agree on; between the parts of one process we choose.
@@ -83,11 +89,16 @@ def start_session(
         settings = {**between, **settings, "spark.jars": jars(jar_folder), "spark.master": master}
         _require_shared_secret(master, {**settings, **(secrets or {})})
         launch_jvm(settings, classes=jar_folder.parent / "classes.jsa")
+    settings[EXECUTORS_OPTIONS] = _quiet(settings.get(EXECUTORS_OPTIONS) or SparkConf().get(EXECUTORS_OPTIONS, ""))
     session = SparkSession.builder.appName(name).config(map={**settings, **(secrets or {})}).getOrCreate()
     session.sparkContext.setLogLevel("OFF")
     for logger in ("DataFrameQueryContextLogger", "SQLQueryContextLogger"):  # PySpark's own logs of failed queries
         PySparkLogger.getLogger(logger).disabled = True
     return session
+
+
+def _quiet(options: str | None) -> str:
+    return " ".join(filter(None, (options, QUIET)))
 
 
 def _require_shared_secret(master: str, settings: Mapping[str, str]) -> None:
