@@ -2,7 +2,9 @@
 CREATE TABLE wardlake.captures (
     source       text   COLLATE "C" PRIMARY KEY,
     last_batch   bigint NOT NULL DEFAULT 0,
-    acknowledged text   NOT NULL DEFAULT ''
+    acknowledged text   NOT NULL DEFAULT '',
+    epoch        bigint NOT NULL DEFAULT 0,
+    captured_to  timestamptz
 );
 
 CREATE TABLE wardlake.practices (
@@ -17,6 +19,7 @@ CREATE TABLE wardlake.practices (
     leased_until timestamptz,
     served_at    timestamptz NOT NULL DEFAULT '-infinity',
     merged_batch bigint NOT NULL DEFAULT 0,
+    merges       bigint NOT NULL DEFAULT 0,
     committed_at timestamptz,
     merged_at    timestamptz,
     onboarded    boolean NOT NULL,
@@ -29,6 +32,8 @@ CREATE TABLE wardlake.practice_work (
     practice     text   COLLATE "C" NOT NULL,
     batch        bigint NOT NULL,
     rows         bigint NOT NULL CHECK (rows > 0),
+    is_base      boolean NOT NULL DEFAULT false,
+    lease        bigint,
     committed_at timestamptz NOT NULL,
     arrived_at   timestamptz NOT NULL DEFAULT now(),
     PRIMARY KEY (source, practice, batch),

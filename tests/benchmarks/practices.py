@@ -124,6 +124,11 @@ class Site:
             self.writer.execute(_INSERT, [practice, ROWS_A_CHANGE])
         return datetime.fromisoformat(str(now))
 
+    def into_steady(self) -> None:
+        """Nobody is leased, and everybody is in the steady lane."""
+        with psycopg.connect(self.registry, autocommit=True) as opened:
+            opened.execute("UPDATE wardlake.practices SET lane = 'steady', lease = NULL, leased_until = NULL, leased_lane = NULL")
+
     def marks(self) -> dict[str, tuple[datetime | None, datetime | None]]:
         """By practice, the newest commit that is merged, and when it was."""
         with psycopg.connect(self.registry) as opened:
@@ -214,6 +219,7 @@ def site(folder: Path, practices: int) -> Iterator[Site]:
 def measure(made: Site, seconds: int, transaction: int) -> dict[str, Any]:
     few = made.practices[: max(1, len(made.practices) // 10)]
     made.run("onboard", "--no-snapshot", *(word for name in made.practices for word in ("--practice", name)))
+    made.into_steady()
     made.start("capture", "capture")
     made.start("steady", "work", "--lane", "steady")
     wait_for(made, [(few[0], made.change(few[0]))])  # everything has begun
@@ -233,11 +239,12 @@ def measure(made: Site, seconds: int, transaction: int) -> dict[str, Any]:
     wait_until_merged(made, "giant")
 
     million = freshness_beside_a_transaction(made, transaction)
-    made.stop("backfill", "steady")
+    wait_until_merged(made, made.practices[-1])
+    made.stop("backfill", "steady", "capture")
     made.write_configuration(one_queue=True)
+    made.start("capture", "capture")
     made.run("onboard", "--practice", "control")
-    with psycopg.connect(made.registry, autocommit=True) as opened:
-        opened.execute("UPDATE wardlake.practices SET lane = 'steady'")
+    made.into_steady()
     made.start("steady", "work", "--lane", "steady")
     control = freshness_of(arrive(made, rate, seconds))
     groups = whole["groups"]
@@ -328,6 +335,8 @@ class Watcher:
         """The seconds that each change took, once all are merged."""
         self._over.set()
         self._thread.join()
+        if self._pending:
+            raise TimeoutError(f"{len(self._pending)} changes were never merged")
         return self._found
 
     def _watch(self) -> None:
@@ -337,7 +346,6 @@ class Watcher:
             if self._over.is_set() and not self._pending:
                 return
             time.sleep(0.2)
-        raise TimeoutError(f"{len(self._pending)} changes were never merged")
 
     def _look(self) -> None:
         marks = self._made.marks()

@@ -71,13 +71,13 @@ def test_work_is_taken_once_and_the_watermark_moves_when_it_is_done(queue: WorkQ
     last = arrive(queue, {"north": 4}, at=DAY + timedelta(minutes=1))
     lease = take(queue)
     assert taken(lease) == [("north", 7), ("south", 5)]
-    assert (lease.pieces[0].first, lease.pieces[0].last) == (first, last)
+    assert lease.pieces[0].batches == (first, last)
     assert queue.take(Lane.STEADY, LaneSpec(slots=9)) is None
     assert (state(queue).leased, state(queue).rows, state(queue).oldest) == (True, 7, DAY)
     assert queue.complete(lease, lease.pieces, small_rows=SMALL)
     after = state(queue)
     assert (after.leased, after.rows, after.oldest) == (False, 0, None)
-    assert (after.watermark.batch, after.watermark.committed_at) == (last, DAY + timedelta(minutes=1))
+    assert (after.watermark.batch, after.watermark.merges, after.watermark.committed_at) == (last, 1, DAY + timedelta(minutes=1))
     assert queue.take(Lane.STEADY, LaneSpec(slots=9)) is None
 
 
@@ -87,6 +87,49 @@ def test_what_arrives_meanwhile_waits_for_the_next_turn(queue: WorkQueue) -> Non
     arrive(queue, {"north": 2})
     assert queue.complete(lease, lease.pieces, small_rows=SMALL)
     assert taken(take(queue)) == [("north", 2)]
+
+
+def test_only_what_was_taken_is_done_though_an_earlier_batch_comes_meanwhile(queue: WorkQueue) -> None:
+    early, late = queue.next_batch(), queue.next_batch()
+    queue.enqueue(late, {"north": Arrived(rows=3, committed_at=DAY)}, giant_rows=GIANT)
+    lease = take(queue)
+    queue.enqueue(early, {"north": Arrived(rows=2, committed_at=DAY)}, giant_rows=GIANT)
+    assert queue.complete(lease, lease.pieces, small_rows=SMALL)
+    assert [piece.batches for piece in take(queue).pieces] == [(early,)]
+
+
+def test_rows_that_were_read_come_before_every_change(queue: WorkQueue) -> None:
+    change, base = queue.next_batch(), queue.next_batch()
+    for batch in (change, base):
+        queue.enqueue(batch, {"north": Arrived(rows=60, committed_at=DAY)}, giant_rows=GIANT, is_base=batch == base)
+    assert [piece.batches for piece in take(queue, rows=50).pieces] == [(base,)]
+
+
+def test_capture_that_begins_again_sets_everybody_aside_until_they_are_read(queue: WorkQueue) -> None:
+    arrive(queue, {"north": 1})
+    assert (queue.epoch(), queue.captured_to()) == (0, None)
+    queue.caught_up(DAY)
+    assert queue.captured_to() == DAY
+    lease = take(queue)
+    queue.begin_again("to be read anew")
+    assert (queue.epoch(), queue.captured_to()) == (1, None)
+    assert not queue.complete(lease, lease.pieces, small_rows=SMALL)
+    assert {each.standing for each in queue.states()} == {Standing.QUARANTINED}
+    queue.onboard(["north"], Lane.BACKFILL, base=2**65)
+    assert [piece.base for piece in take(queue, Lane.BACKFILL).pieces] == [2**65]
+
+
+def test_who_was_met_is_not_let_in(queue: WorkQueue) -> None:
+    queue.meet(["east", "north"])
+    assert [(each.practice, each.onboarded) for each in queue.states(["east", "north"])] == [("east", False), ("north", True)]
+
+
+def test_what_comes_while_a_practice_is_set_aside_to_wait_is_not_slept_through(queue: WorkQueue) -> None:
+    arrive(queue, {"north": 3})
+    lease = take(queue)
+    arrive(queue, {"north": 1})
+    assert queue.set_aside(lease, "north", Standing.WAITING, reason="an update before its insert", tables=["visits"])
+    assert taken(take(queue)) == [("north", 4)]
 
 
 def test_a_batch_that_is_enqueued_twice_waits_once(queue: WorkQueue) -> None:

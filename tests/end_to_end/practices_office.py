@@ -120,13 +120,22 @@ class Office:
             found = found.where(found["wardlake_practice"] == practice)
         return {row["id"]: row.asDict() for row in found.collect()}
 
+    def told_twice(self) -> int:
+        """Entries of the change log that stand there more than once."""
+        log = DeltaTables(self.spark).read(f"{self.lake}/raw/clinics/practices/change_log")
+        return log.groupBy("practice", "table", "key", "commit", "sequence", "part").count().where("count > 1").count()
+
     def truth(self, table: str) -> dict[int, Mapping[str, Any]]:
         """What the source holds, by id."""
         with psycopg.connect(self.source, row_factory=psycopg.rows.dict_row) as opened:
             return {row["id"]: row for row in opened.execute(f"SELECT * FROM {table}".encode())}
 
+    def board(self, *words: str) -> list[dict[str, Any]]:
+        """What `practices freshness` says, by practice; whether they are late is another test's."""
+        return sorted(self.run("freshness", *words).answer["practices"], key=lambda each: each["practice"])
+
     def standing(self, practice: str) -> tuple[str, str, list[str]]:
-        (found,) = self.ends_well("board", "--practice", practice)["practices"]
+        (found,) = self.board("--practice", practice)
         return found["standing"], found["reason"], found["tables"]
 
     def differs(self) -> str:
@@ -152,7 +161,7 @@ def make_office(spark: SparkSession, postgres: PostgresServer, folder: Path, mon
     migrate(registry.dsn)
     slot = f"practices_{secrets.token_hex(4)}"
     shutil.copytree(ROOT / "conf", folder / "conf")
-    for kind in ("sources", "classification"):
+    for kind in ("sources", "classification", "practices"):
         for file in (folder / "conf" / kind).glob("*.yaml"):
             file.unlink()
     write(folder, "sources", "clinics", SOURCE)
@@ -173,20 +182,25 @@ steady: {{practices: 50, rows: 5000}}
 backfill: {{practices: 5, rows: 1500}}
 """,
     )
-    environment = (folder / "conf" / "environments" / "embedded.yaml").read_text()
-    for before, after in {
-        "name: embedded": "name: practices",
-        "driver_memory: 2g": f"driver_memory: 700m\n  jars: {ROOT}/.tools/jars",
-        "registry: {kind: sqlite}": 'registry: {kind: postgres, dsn: "env:REGISTRY_DSN"}',
-    }.items():
-        assert before in environment
-        environment = environment.replace(before, after)
-    write(folder, "environments", "practices", environment)
+    write(folder, "environments", "practices", practices_environment())
     monkeypatch.setenv("CLINICS_DSN", source)
     monkeypatch.setenv("REGISTRY_DSN", registry.as_user(*postgres.new_role(member_of="wardlake_pipeline")).dsn)
     office = Office(spark=spark, folder=folder, source=source, registry=registry.dsn, slot=slot)
     office.sql(*TABLES, *(f"ALTER TABLE {name} REPLICA IDENTITY FULL" for name in ("patients", "visits")))
     return office
+
+
+def practices_environment() -> str:
+    """`conf/environments/embedded.yaml` with a registry in PostgreSQL, sized for tests."""
+    text = (ROOT / "conf" / "environments" / "embedded.yaml").read_text()
+    for before, after in {
+        "name: embedded": "name: practices",
+        "driver_memory: 2g": f"driver_memory: 700m\n  jars: {ROOT}/.tools/jars",
+        "registry: {kind: sqlite}": 'registry: {kind: postgres, dsn: "env:REGISTRY_DSN"}',
+    }.items():
+        assert before in text
+        text = text.replace(before, after)
+    return text
 
 
 def write(folder: Path, kind: str, name: str, text: str) -> None:

@@ -8,6 +8,7 @@ import subprocess
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from typing import Any
 
 import pytest
 from pyspark.sql import SparkSession
@@ -25,7 +26,7 @@ class Story:
     office: Office
     seconds: dict[str, float] = field(default_factory=dict)
     differs: str = "not compared"
-    board: list[dict[str, object]] = field(default_factory=list)
+    board: list[dict[str, Any]] = field(default_factory=list)
     died_while_merging: bool = False
 
 
@@ -67,8 +68,8 @@ def tell(story: Story, processes: dict[str, subprocess.Popen[str]]) -> Story:
     return story
 
 
-def board(office: Office) -> list[dict[str, object]]:
-    return list(office.ends_well("board")["practices"])
+def board(office: Office) -> list[dict[str, Any]]:
+    return office.board()
 
 
 def wait_until(true: Callable[[], bool], seconds: float) -> float:

@@ -13,6 +13,9 @@ from tests.commands import command
 from tests.end_to_end.practices_office import Office, make_office
 from tests.servers.postgres import PostgresServer
 
+from wardlake.adapters.postgres_changes import PostgresChanges
+from wardlake.model.errors import StorageUnavailable
+
 BEFORE = (
     "INSERT INTO patients SELECT n, 'north', 'Northman', '1970-01-01' FROM generate_series(1, 3) n",
     "INSERT INTO patients SELECT n, 'south', 'Southman', '1980-01-01' FROM generate_series(11, 12) n",
@@ -49,7 +52,7 @@ def test_practices_come_on_board_and_their_changes_follow(office: Office) -> Non
     office.ingest("steady")
     same(office)
     assert office.rows("visits", "north")[1]["cost"] == Decimal("99.50")
-    board = office.ends_well("board")["practices"]
+    board = office.board()
     assert [(each["practice"], each["lane"], each["waiting_entries"]) for each in board] == [
         ("north", "steady", 0),
         ("south", "steady", 0),
@@ -58,15 +61,19 @@ def test_practices_come_on_board_and_their_changes_follow(office: Office) -> Non
     assert office.ends_well("ingest", "--minutes", "0")["practices"]
 
 
-def test_what_is_captured_twice_is_merged_once(office: Office) -> None:
+def test_what_is_captured_twice_is_merged_once(office: Office, monkeypatch: pytest.MonkeyPatch) -> None:
+    def gone(self: PostgresChanges, end: str) -> None:
+        raise StorageUnavailable("The source's database does not answer.")
+
     office.sql("INSERT INTO visits VALUES (150, 'north', 1, 1, 'once')", "DELETE FROM visits WHERE id = 1")
-    office.ends_well("capture", "--until-idle")
-    with psycopg.connect(office.registry, autocommit=True) as opened:  # as if it had died before it acknowledged
-        opened.execute("UPDATE wardlake.captures SET acknowledged = '1'")
+    with monkeypatch.context() as patch:
+        patch.setattr(PostgresChanges, "acknowledge", gone)
+        assert office.run("capture", "--until-idle").code == 24
+    office.ends_well("work", "--lane", "steady", "--until-idle")
     office.sql("UPDATE visits SET note = 'twice' WHERE id = 150")
     office.ingest("steady")
-    office.ends_well("onboard", "--practice", "north")
-    office.ingest("backfill")
+    assert office.rows("visits")[150]["note"] == "twice"
+    assert office.told_twice() > 0
     same(office)
 
 
@@ -75,9 +82,8 @@ def test_a_practice_that_nobody_let_in_waits_and_touches_no_other(office: Office
     office.ingest("steady")
     assert 501 in office.rows("visits")
     assert 500 not in office.rows("visits")
-    assert office.standing("stranger") == ("quarantined", "a practice that nobody let in", [])
-    late = office.run("ingest", "--minutes", "0")
-    assert (late.code, late.answer["error"]["which"]) == (22, ["stranger: a practice that nobody let in ()"])
+    board = office.run("freshness").answer
+    assert (board["not_let_in"], "stranger" in {each["practice"] for each in board["practices"]}) == (["stranger"], False)
     office.ends_well("onboard", "--practice", "stranger")
     office.ingest()
     same(office)
@@ -103,12 +109,20 @@ def test_a_bad_practice_falls_out_alone(office: Office) -> None:
     assert office.standing("north")[0] == "ready"
 
 
+def test_who_lets_practices_in_and_releases_them_is_recorded(office: Office) -> None:
+    assert office.ends_well("release", "--practice", "north") == {"released": []}
+    audit = command("audit", "query", conf=office.conf, lake=office.lake, env="practices")
+    acts = [each["event"] for each in audit.answer["records"] if each["event"]["kind"].startswith("practices.")]
+    assert {act["kind"] for act in acts} == {"practices.onboarded", "practices.released"}
+    assert (acts[0]["details"]["source"], acts[0]["details"]["practices"]) == ("clinics", 2)
+
+
 def test_rows_of_no_practice_wait_and_stop_nobody(office: Office) -> None:
     office.sql("INSERT INTO visits VALUES (700, null, 1, 1, 'x'), (701, 'north', 1, 1, 'y')")
     office.ingest("steady")
     assert 701 in office.rows("visits")
     assert 700 not in office.rows("visits")
-    assert office.standing("")[0] == "quarantined"
+    assert office.run("freshness").answer["of_no_practice"] == 1
     office.sql("DELETE FROM visits WHERE id = 700")
     office.ingest("steady")
     same(office)
@@ -140,12 +154,12 @@ def test_a_giant_goes_in_pieces_in_the_lane_of_its_own(office: Office) -> None:
     assert backfill["groups"] >= 3
     office.ends_well("work", "--lane", "steady", "--until-idle")
     same(office)
-    (north,) = office.ends_well("board", "--practice", "north")["practices"]
+    (north,) = office.board("--practice", "north")
     assert (north["lane"], north["waiting_entries"]) == ("steady", 0)
 
 
 def test_an_environment_without_postgresql_has_no_queue(office: Office) -> None:
-    ended = command("practices", "board", conf=office.conf, lake=office.lake)
+    ended = command("practices", "freshness", conf=office.conf, lake=office.lake)
     assert (ended.code, "PostgreSQL" in ended.answer["error"]["what"]) == (2, True)
 
 
@@ -172,9 +186,9 @@ def test_a_lost_slot_is_said_at_once_and_all_practices_are_read_anew(office: Off
     [
         (["onboard"], 2, "--practice, or --all"),
         (["onboard", "--practice", "north", "--new-slot"], 2, "new slot"),
-        (["board", "--practice", "nobody"], 2, "No such practice"),
+        (["freshness", "--practice", "nobody"], 2, "No such practice"),
         (["release", "--practice", "nobody"], 2, "No such practice"),
-        (["board", "--source", "other"], 2, "Known: clinics"),
+        (["freshness", "--source", "other"], 2, "Known: clinics"),
     ],
 )
 def test_mistakes_are_said(office: Office, words: list[str], code: int, said: str) -> None:
@@ -195,3 +209,8 @@ def test_a_restored_source_is_told_by_its_position(office: Office) -> None:
         opened.execute("UPDATE wardlake.captures SET acknowledged = %s", [str(2**62)])
     back = office.run("capture", "--until-idle")
     assert (back.code, "went back" in back.answer["error"]["what"]) == (20, True)
+    office.ends_well("onboard", "--all", "--new-slot")
+    office.sql("UPDATE visits SET note = 'restored' WHERE id = 1")
+    office.ingest()
+    same(office)
+    assert all(row["wardlake_commit"] > 2**64 for row in office.rows("visits").values())

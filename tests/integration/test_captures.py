@@ -50,16 +50,18 @@ def lab(postgres_server: PostgresServer, tmp_path: Path) -> Iterator[Lab]:
 
 
 def test_rows_and_changes_meet_while_others_write(lab: Lab) -> None:
-    stream = lab.captures.open(NEEDED, acknowledged="")
-    done = threading.Event()
+    stream = lab.captures.open(NEEDED, acknowledged=lab.captures.begin(NEEDED))
+    done, written = threading.Event(), threading.Event()
 
     def write() -> None:
         while not done.is_set():
             lab.run("INSERT INTO visits (practice) VALUES ('north')")
+            written.set()
 
     writers = [threading.Thread(target=write) for _ in range(3)]
     for each in writers:
         each.start()
+    assert written.wait(timeout=60)
     try:
         with lab.captures.rows() as rows:
             present = {row["id"] for row in rows.rows("visits", "practice", "north")}
@@ -77,7 +79,7 @@ def test_rows_and_changes_meet_while_others_write(lab: Lab) -> None:
 
 
 def test_rows_are_texts_as_the_stream_tells_them(lab: Lab) -> None:
-    stream = lab.captures.open(NEEDED, acknowledged="")
+    stream = lab.captures.open(NEEDED, acknowledged=lab.captures.begin(NEEDED))
     lab.run("ALTER TABLE visits ADD at timestamptz, ADD yes boolean, ADD n numeric(9,3), ADD b bytea, ADD j jsonb, ADD a int[]")
     lab.run(
         "INSERT INTO visits VALUES (1, 'süd', E'a\\nb', '2026-01-31 08:00+02', true, 1.5, '\\x00ff', '{\"k\": [1]}', '{1,2}')"
@@ -90,19 +92,27 @@ def test_rows_are_texts_as_the_stream_tells_them(lab: Lab) -> None:
         assert list(rows.rows("visits", "practice", "other")) == []
 
 
-def test_a_slot_is_made_once_and_never_instead_of_one_that_was_lost(lab: Lab) -> None:
-    stream = lab.captures.open(NEEDED, acknowledged="")
-    batch = stream.read(most=10, seconds=5.0)
-    stream.close()
+def test_a_slot_that_was_lost_is_never_made_anew_by_opening(lab: Lab) -> None:
+    begun = lab.captures.begin(NEEDED)
+    lab.captures.open(NEEDED, acknowledged=begun).close()
     drop_slot(lab.dsn, slot=lab.slot, publication="capture")
     with pytest.raises(ContractBroken, match="replication slot is gone"):
-        lab.captures.open(NEEDED, acknowledged=batch.end or "1")
-    lab.captures.begin_again(NEEDED)
-    lab.captures.open(NEEDED, acknowledged="1").close()
+        lab.captures.open(NEEDED, acknowledged=begun)
+    lab.captures.open(NEEDED, acknowledged=lab.captures.begin_again(NEEDED)).close()
+
+
+@pytest.mark.parametrize(
+    "statement", ["ALTER PUBLICATION capture DROP TABLE visits", "ALTER PUBLICATION capture SET (publish = 'insert, update')"]
+)
+def test_a_publication_that_leaves_something_out_is_refused(lab: Lab, statement: str) -> None:
+    begun = lab.captures.begin(NEEDED)
+    lab.run(statement)
+    with pytest.raises(ContractBroken, match="publication leaves out"):
+        lab.captures.open(NEEDED, acknowledged=begun)
 
 
 def test_an_idle_source_need_not_keep_what_others_write(lab: Lab) -> None:
-    stream = lab.captures.open(NEEDED, acknowledged="")
+    stream = lab.captures.open(NEEDED, acknowledged=lab.captures.begin(NEEDED))
     lab.run("CREATE TABLE others (x int)", "INSERT INTO others SELECT generate_series(1, 1000)")
     ends = [batch.end for _ in range(15) if (batch := stream.read(most=10, seconds=1.0)).end]
     stream.acknowledge(ends[-1])
@@ -123,7 +133,7 @@ def test_an_idle_source_need_not_keep_what_others_write(lab: Lab) -> None:
 def test_what_a_table_must_tell_is_asked_before_anything_is_captured(lab: Lab, statement: str, said: str) -> None:
     lab.run(statement)
     with pytest.raises(ConfigurationError, match=said):
-        lab.captures.open(NEEDED, acknowledged="")
+        lab.captures.begin(NEEDED)
 
 
 def test_change_files_bring_their_first_rows_themselves(tmp_path: Path) -> None:
@@ -133,7 +143,7 @@ def test_change_files_bring_their_first_rows_themselves(tmp_path: Path) -> None:
     (tmp_path / "visits").mkdir()
     for name in ("1", "2", "3"):
         (tmp_path / "visits" / f"{name}.csv").write_text(f"Op,change_seq,change_time,id\nI,{name},2026-01-31,{name}\n")
-    stream = files.open(NEEDED, acknowledged="")
+    stream = files.open(NEEDED, acknowledged=files.begin(NEEDED))
     ends = [stream.read(most=10, seconds=0).end for _ in range(2)]
     stream.acknowledge(ends[-1])
     again = files.open(NEEDED, acknowledged=ends[-1])

@@ -13,9 +13,11 @@ from wardlake.adapters.postgres_changes import (
     columns_told_of_deleted_rows,
     create_slot,
     drop_slot,
+    published_tables,
     require_going_on,
+    slot_position,
 )
-from wardlake.model.errors import ConfigurationError
+from wardlake.model.errors import ConfigurationError, ContractBroken
 from wardlake.model.practices import FileCapture, PostgresCapture
 from wardlake.ports.change_stream import ChangeStream, SourceRows
 
@@ -28,11 +30,34 @@ class Captures:
         self._secret = secret
         self._state = state
 
-    def open(self, needed: Mapping[str, Sequence[str]], *, acknowledged: str) -> ChangeStream:
-        """The stream of changes; `needed` are the columns by table that a deleted row must be told with.
+    def begin(self, needed: Mapping[str, Sequence[str]]) -> str:
+        """Have the source keep changes of these tables from now on; returns what to acknowledge first.
 
-        A slot is made only before anything was captured: one that is lost later means lost changes. Raises `ConfigurationError`
-        where a table does not tell these columns, `ContractBroken` where the source lost or went behind what comes next.
+        `needed` are the columns by table that a deleted row must be told with. Raises `ConfigurationError` where a table does not
+        tell these.
+        """
+        match self._capture:
+            case FileCapture():
+                return "0"
+            case PostgresCapture() as found:
+                dsn = self._secret(found.dsn)
+                _require_told(columns_told_of_deleted_rows(dsn, list(needed), schema=found.schema), needed)
+                create_slot(dsn, slot=found.slot, publication=found.publication, tables=list(needed), schema=found.schema)
+                return slot_position(dsn, found.slot)
+        raise AssertionError
+
+    def begin_again(self, needed: Mapping[str, Sequence[str]]) -> str:
+        """The same with a new slot: what was not captured by then comes with new snapshots."""
+        if isinstance(self._capture, PostgresCapture):
+            dsn = self._secret(self._capture.dsn)
+            drop_slot(dsn, slot=self._capture.slot, publication=self._capture.publication)
+        return self.begin(needed)
+
+    def open(self, needed: Mapping[str, Sequence[str]], *, acknowledged: str) -> ChangeStream:
+        """The stream of changes after what was acknowledged; a slot that was lost is never made anew here.
+
+        Raises `ConfigurationError` as `begin` does, `ContractBroken` where the source lost or went behind what comes next, or
+        does not publish a table.
         """
         match self._capture:
             case FileCapture() as files:
@@ -42,19 +67,15 @@ class Captures:
             case PostgresCapture() as found:
                 dsn = self._secret(found.dsn)
                 _require_told(columns_told_of_deleted_rows(dsn, list(needed), schema=found.schema), needed)
-                if acknowledged:
-                    require_going_on(dsn, acknowledged)
-                else:
-                    self._create_slot(dsn, found, needed)
-                return PostgresChanges(dsn, slot=found.slot, publication=found.publication, schema=found.schema)
+                require_going_on(dsn, acknowledged)
+                stream = PostgresChanges(dsn, slot=found.slot, publication=found.publication, schema=found.schema)
+                try:
+                    _require_published(published_tables(dsn, found.publication, schema=found.schema), needed)
+                except BaseException:
+                    stream.close()
+                    raise
+                return stream
         raise AssertionError
-
-    def begin_again(self, needed: Mapping[str, Sequence[str]]) -> None:
-        """Forget the slot and make a new one: what was not captured by then comes with new snapshots."""
-        if isinstance(self._capture, PostgresCapture):
-            dsn = self._secret(self._capture.dsn)
-            drop_slot(dsn, slot=self._capture.slot, publication=self._capture.publication)
-            self._create_slot(dsn, self._capture, needed)
 
     @contextmanager
     def rows(self) -> Iterator[SourceRows]:
@@ -67,8 +88,15 @@ class Captures:
         with PostgresRows(self._secret(self._capture.dsn), schema=self._capture.schema) as opened:
             yield opened
 
-    def _create_slot(self, dsn: str, found: PostgresCapture, needed: Mapping[str, Sequence[str]]) -> None:
-        create_slot(dsn, slot=found.slot, publication=found.publication, tables=list(needed), schema=found.schema)
+
+def _require_published(published: frozenset[str], needed: Mapping[str, Sequence[str]]) -> None:
+    missing = sorted(needed.keys() - published)
+    if missing:
+        raise ContractBroken(
+            "The publication leaves out tables or kinds of change that are to be captured.",
+            which=missing,
+            next_step="add them to the publication, for every kind of change; then wardlake practices onboard --all --new-slot",
+        )
 
 
 def _require_told(told: Mapping[str, frozenset[str] | None], needed: Mapping[str, Sequence[str]]) -> None:

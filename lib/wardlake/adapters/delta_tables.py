@@ -19,7 +19,7 @@ from wardlake.adapters.delta_log import SHORT_LOG, LogState, absolute_path, comm
 from wardlake.adapters.folders import Folders, folders_for
 from wardlake.adapters.java_classes import java_class
 from wardlake.model.errors import ContractBroken, StorageUnavailable, WardlakeError
-from wardlake.model.quoting import quote_name
+from wardlake.model.quoting import quote_name, quote_text
 from wardlake.ports.tables import DataFile, Merge
 from wardlake.runs.storage_failures import storage_failure
 
@@ -58,6 +58,14 @@ class DeltaTables:
         with _explained("write", path):
             rows.write.format("delta").mode("append").save(path)
         return self.current_version(path)
+
+    def replace_partitions(self, path: str, rows: DataFrame, *, partition: str, values: Collection[str]) -> None:
+        listed = ", ".join(quote_text(value) for value in sorted(values))
+        with _explained("write", path):
+            writer = rows.repartition(max(1, len(values)), partition).write.format("delta").mode("overwrite")
+            if self._commits(path):
+                writer = writer.option("replaceWhere", f"{quote_name(partition)} IN ({listed})")
+            writer.partitionBy(partition).save(path)
 
     def create(
         self, path: str, schema: StructType, *, partition_by: Sequence[str] = (), properties: Mapping[str, str] | None = None

@@ -25,6 +25,9 @@ _SNAPSHOTS_AGAIN = "take the practices' snapshots again: wardlake practices onbo
 _COLUMNS = """
     SELECT a.attname FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid JOIN pg_namespace n ON n.oid = c.relnamespace
     WHERE n.nspname = %s AND c.relname = %s AND a.attnum > 0 AND NOT a.attisdropped AND a.attgenerated = '' ORDER BY a.attnum"""
+_PUBLISHED = """
+    SELECT t.tablename FROM pg_publication_tables t JOIN pg_publication p ON p.pubname = t.pubname
+    WHERE t.pubname = %s AND t.schemaname = %s AND p.pubinsert AND p.pubupdate AND p.pubdelete AND p.pubtruncate"""
 _SILENT = "The source's database does not answer or refuses"
 _GONE = (errorcodes.UNDEFINED_OBJECT, errorcodes.OBJECT_NOT_IN_PREREQUISITE_STATE)
 _IDENTITIES = """
@@ -94,6 +97,20 @@ def drop_slot(dsn: str, *, slot: str, publication: str) -> None:
     with _administration(dsn) as opened:
         opened.execute("SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots WHERE slot_name = %s", [slot])
         opened.execute(sql.SQL("DROP PUBLICATION IF EXISTS {}").format(sql.Identifier(publication)))
+
+
+def slot_position(dsn: str, slot: str) -> str:
+    """Up to where a slot's reader has acknowledged: for a new one, where it begins."""
+    query = "SELECT confirmed_flush_lsn - '0/0'::pg_lsn FROM pg_replication_slots WHERE slot_name = %s"
+    with _administration(dsn) as opened:
+        return str(int(next(iter(opened.execute(query, [slot])))[0]))
+
+
+def published_tables(dsn: str, publication: str, *, schema: str = "public") -> frozenset[str]:
+    """Tables whose inserts, updates, deletes and truncations a publication tells."""
+    with _administration(dsn) as opened:
+        found = opened.execute(_PUBLISHED, [publication, schema]).fetchall()
+    return frozenset(str(row[0]) for row in found)
 
 
 def require_going_on(dsn: str, acknowledged: str) -> None:

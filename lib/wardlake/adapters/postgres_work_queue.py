@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from datetime import datetime
 from typing import Any, LiteralString
 
 import psycopg
@@ -29,9 +30,13 @@ _MEET: LiteralString = """
     SELECT %(source)s, each, 'steady', 'quarantined', %(unknown)s, false FROM unnest(%(practices)s::text[]) AS each
     ON CONFLICT (source, practice) DO UPDATE SET standing = 'ready', reason = '', tables = '{}'
     WHERE practices.standing = 'waiting'"""
+_KNOW: LiteralString = """
+    INSERT INTO wardlake.practices (source, practice, lane, standing, reason, onboarded)
+    SELECT %(source)s, each, 'steady', 'quarantined', %(unknown)s, false FROM unnest(%(practices)s::text[]) AS each
+    ON CONFLICT (source, practice) DO NOTHING"""
 _ARRIVE: LiteralString = """
-    INSERT INTO wardlake.practice_work (source, practice, batch, rows, committed_at)
-    SELECT %(source)s, practice, %(batch)s, rows, committed_at
+    INSERT INTO wardlake.practice_work (source, practice, batch, rows, committed_at, is_base)
+    SELECT %(source)s, practice, %(batch)s, rows, committed_at, %(is_base)s
     FROM unnest(%(practices)s::text[], %(rows)s::bigint[], %(moments)s::timestamptz[]) AS given (practice, rows, committed_at)
     ON CONFLICT (source, practice, batch) DO NOTHING"""
 _PART_GIANTS: LiteralString = """
@@ -41,7 +46,17 @@ _PART_GIANTS: LiteralString = """
 _ACKNOWLEDGE: LiteralString = """
     INSERT INTO wardlake.captures (source, acknowledged) VALUES (%(source)s, %(end)s)
     ON CONFLICT (source) DO UPDATE SET acknowledged = excluded.acknowledged"""
-_ACKNOWLEDGED: LiteralString = "SELECT acknowledged FROM wardlake.captures WHERE source = %(source)s"
+_CAUGHT_UP_TO: LiteralString = """
+    INSERT INTO wardlake.captures (source, captured_to) VALUES (%(source)s, %(at)s)
+    ON CONFLICT (source) DO UPDATE SET captured_to = greatest(captures.captured_to, excluded.captured_to)"""
+_CAPTURE: LiteralString = "SELECT acknowledged, epoch, captured_to FROM wardlake.captures WHERE source = %(source)s"
+_NEW_EPOCH: LiteralString = """
+    INSERT INTO wardlake.captures (source, epoch) VALUES (%(source)s, 1)
+    ON CONFLICT (source) DO UPDATE SET epoch = captures.epoch + 1, captured_to = NULL"""
+_ALL_ASIDE: LiteralString = """
+    UPDATE wardlake.practices
+    SET standing = 'quarantined', reason = %(reason)s, tables = '{}', lease = NULL, leased_lane = NULL, leased_until = NULL
+    WHERE source = %(source)s"""
 _ONE_TAKER: LiteralString = "SELECT pg_advisory_xact_lock(hashtextextended('wardlake.practices:' || %(source)s, 0))"
 _SLOTS_TAKEN: LiteralString = """
     SELECT count(DISTINCT lease) FROM wardlake.practices
@@ -53,37 +68,43 @@ _WHOSE_TURN: LiteralString = """
         WHERE source = %(source)s AND p.lane = %(lane)s AND p.standing = 'ready' AND (p.lease IS NULL OR p.leased_until < now())
         GROUP BY p.practice, p.base, p.served_at ORDER BY since, p.practice LIMIT %(most)s),
     counted AS (
-        SELECT practice, batch, rows, sum(rows) OVER (PARTITION BY practice ORDER BY batch) - rows AS before
+        SELECT practice, batch, rows, sum(rows) OVER (PARTITION BY practice ORDER BY is_base DESC, batch) - rows AS before
         FROM wardlake.practice_work JOIN turn USING (practice) WHERE source = %(source)s)
-    SELECT practice, min(batch), max(batch), sum(rows)::bigint, base::text FROM counted JOIN turn USING (practice)
+    SELECT practice, array_agg(batch ORDER BY batch), sum(rows)::bigint, base::text FROM counted JOIN turn USING (practice)
     WHERE before < %(rows)s GROUP BY practice, since, base ORDER BY since, practice"""
 _LEASE: LiteralString = """
     UPDATE wardlake.practices
     SET lease = %(lease)s, leased_lane = %(lane)s, leased_until = now() + make_interval(secs => %(seconds)s)
     WHERE source = %(source)s AND practice = ANY (%(practices)s)"""
+_LEASE_WORK: LiteralString = """
+    UPDATE wardlake.practice_work AS w SET lease = %(lease)s
+    FROM unnest(%(of)s::text[], %(batches)s::bigint[]) AS taken (practice, batch)
+    WHERE w.source = %(source)s AND w.practice = taken.practice AND w.batch = taken.batch"""
 _RENEW: LiteralString = """
     UPDATE wardlake.practices SET leased_until = now() + make_interval(secs => %(seconds)s)
     WHERE source = %(source)s AND lease = %(lease)s"""
 _COMPLETE: LiteralString = """
     UPDATE wardlake.practices AS p
-    SET lease = NULL, leased_lane = NULL, leased_until = NULL, served_at = now(), merged_at = now(),
-        merged_batch = greatest(p.merged_batch, done.last),
-        committed_at = greatest(p.committed_at, (
-            SELECT max(committed_at) FROM wardlake.practice_work AS w
-            WHERE w.source = p.source AND w.practice = p.practice AND w.batch <= done.last))
-    FROM unnest(%(practices)s::text[], %(lasts)s::bigint[]) AS done (practice, last)
+    SET lease = NULL, leased_lane = NULL, leased_until = NULL, served_at = now(), merged_at = now(), merges = p.merges + 1,
+        merged_batch = greatest(p.merged_batch, done.last), committed_at = greatest(p.committed_at, done.newest)
+    FROM (
+        SELECT practice, max(batch) AS last, max(committed_at) AS newest FROM wardlake.practice_work
+        WHERE source = %(source)s AND lease = %(lease)s AND practice = ANY (%(practices)s) GROUP BY practice) AS done
     WHERE p.source = %(source)s AND p.practice = done.practice AND p.lease = %(lease)s"""
 _FORGET: LiteralString = """
-    DELETE FROM wardlake.practice_work AS w USING unnest(%(practices)s::text[], %(lasts)s::bigint[]) AS done (practice, last)
-    WHERE w.source = %(source)s AND w.practice = done.practice AND w.batch <= done.last"""
+    DELETE FROM wardlake.practice_work WHERE source = %(source)s AND lease = %(lease)s AND practice = ANY (%(practices)s)"""
 _CAUGHT_UP: LiteralString = """
     UPDATE wardlake.practices AS p SET lane = 'steady'
     WHERE source = %(source)s AND lane = 'backfill' AND practice = ANY (%(practices)s) AND %(small_rows)s >=
         (SELECT coalesce(sum(rows), 0) FROM wardlake.practice_work AS w WHERE w.source = p.source AND w.practice = p.practice)"""
 _SET_ASIDE: LiteralString = """
-    UPDATE wardlake.practices
+    UPDATE wardlake.practices AS p
     SET lease = NULL, leased_lane = NULL, leased_until = NULL, served_at = now(),
-        standing = %(standing)s, reason = %(reason)s, tables = %(tables)s
+        standing = CASE WHEN %(standing)s = 'waiting' AND more.waits THEN 'ready' ELSE %(standing)s END,
+        reason = %(reason)s, tables = %(tables)s
+    FROM (
+        SELECT EXISTS (SELECT FROM wardlake.practice_work
+            WHERE source = %(source)s AND practice = %(practice)s AND lease IS DISTINCT FROM %(lease)s) AS waits) AS more
     WHERE source = %(source)s AND practice = %(practice)s AND lease = %(lease)s"""
 _GIVE_BACK: LiteralString = """
     UPDATE wardlake.practices SET lease = NULL, leased_lane = NULL, leased_until = NULL
@@ -93,8 +114,9 @@ _RELEASE: LiteralString = """
     WHERE source = %(source)s AND practice = ANY (%(practices)s) AND standing <> 'ready' AND onboarded RETURNING practice"""
 _STATES: LiteralString = """
     SELECT p.practice, p.lane, p.standing, p.reason, p.tables, p.lease IS NOT NULL AND p.leased_until >= now(),
-        coalesce(sum(w.rows), 0)::bigint, min(w.committed_at), coalesce(max(w.batch), 0),
-        p.merged_batch, p.committed_at, p.merged_at
+        coalesce(sum(w.rows), 0)::bigint, min(w.committed_at),
+        coalesce(array_agg(w.batch) FILTER (WHERE w.batch IS NOT NULL), '{}'),
+        p.onboarded, p.merged_batch, p.merges, p.committed_at, p.merged_at
     FROM wardlake.practices AS p LEFT JOIN wardlake.practice_work AS w USING (source, practice)
     WHERE source = %(source)s AND (%(practices)s::text[] = '{}' OR practice = ANY (%(practices)s))
     GROUP BY p.source, p.practice ORDER BY p.practice"""
@@ -116,8 +138,14 @@ class PostgresWorkQueue:
         with self._transaction() as opened:
             return _number(opened.execute(_NEXT_BATCH, {"source": self._source}))
 
-    def enqueue(self, batch: int, arrived: Mapping[str, Arrived], *, giant_rows: int) -> None:
+    def meet(self, practices: Collection[str]) -> None:
+        given = {"source": self._source, "practices": sorted(practices), "unknown": UNKNOWN}
+        with self._transaction() as opened:
+            opened.execute(_KNOW, given)
+
+    def enqueue(self, batch: int, arrived: Mapping[str, Arrived], *, giant_rows: int, is_base: bool = False) -> None:
         given = {
+            "is_base": is_base,
             "source": self._source,
             "batch": batch,
             "practices": list(arrived),
@@ -135,9 +163,29 @@ class PostgresWorkQueue:
             opened.execute(_ACKNOWLEDGE, {"source": self._source, "end": end})
 
     def acknowledged(self) -> str:
+        return str(self._capture()[0])
+
+    def caught_up(self, at: datetime) -> None:
         with self._transaction() as opened:
-            row = opened.execute(_ACKNOWLEDGED, {"source": self._source}).fetchone()
-        return "" if row is None else str(row[0])
+            opened.execute(_CAUGHT_UP_TO, {"source": self._source, "at": at})
+
+    def captured_to(self) -> datetime | None:
+        found: datetime | None = self._capture()[2]
+        return found
+
+    def epoch(self) -> int:
+        return int(self._capture()[1])
+
+    def begin_again(self, reason: str) -> None:
+        given = {"source": self._source, "reason": reason}
+        with self._transaction() as opened:
+            for statement in (_ONE_TAKER, _NEW_EPOCH, _ALL_ASIDE):
+                opened.execute(statement, given)
+
+    def _capture(self) -> tuple[Any, ...]:
+        with self._transaction() as opened:
+            row = opened.execute(_CAPTURE, {"source": self._source}).fetchone()
+        return row or ("", 0, None)
 
     def take(self, lane: Lane, limits: LaneSpec) -> Lease | None:
         given = {"source": self._source, "lane": lane.value, "most": limits.practices, "rows": limits.rows}
@@ -149,8 +197,17 @@ class PostgresWorkQueue:
             if not pieces:
                 return None
             number = _number(opened.execute("SELECT nextval('wardlake.practice_leases')"))
-            names = [each.practice for each in pieces]
-            opened.execute(_LEASE, {**given, "lease": number, "seconds": limits.lease_seconds, "practices": names})
+            pairs = [(each.practice, batch) for each in pieces for batch in each.batches]
+            taken = {
+                **given,
+                "lease": number,
+                "seconds": limits.lease_seconds,
+                "practices": [each.practice for each in pieces],
+                "of": [practice for practice, _ in pairs],
+                "batches": [batch for _, batch in pairs],
+            }
+            for statement in (_LEASE, _LEASE_WORK):
+                opened.execute(statement, taken)
         return Lease(number=number, lane=lane, pieces=pieces)
 
     def renew(self, lease: Lease, seconds: int) -> bool:
@@ -158,12 +215,7 @@ class PostgresWorkQueue:
             return opened.execute(_RENEW, {**self._of(lease), "seconds": seconds}).rowcount > 0
 
     def complete(self, lease: Lease, pieces: Sequence[Piece], *, small_rows: int) -> bool:
-        given = {
-            **self._of(lease),
-            "practices": [each.practice for each in pieces],
-            "lasts": [each.last for each in pieces],
-            "small_rows": small_rows,
-        }
+        given = {**self._of(lease), "practices": [each.practice for each in pieces], "small_rows": small_rows}
         with self._transaction() as opened:
             opened.execute(_ONE_TAKER, given)
             if opened.execute(_COMPLETE, given).rowcount != len(pieces):
@@ -205,7 +257,7 @@ def _state(
     practice: str, lane: str, standing: str, reason: str, tables: Sequence[str], leased: bool, rows: int, *rest: Any
 ) -> PracticeState:
     """A row of `_STATES`."""
-    oldest, last, batch, committed_at, merged_at = rest
+    oldest, waiting, onboarded, batch, merges, committed_at, merged_at = rest
     return PracticeState(
         practice=practice,
         lane=Lane(lane),
@@ -215,20 +267,21 @@ def _state(
         leased=leased,
         rows=rows,
         oldest=oldest,
-        last_waiting=last,
-        watermark=Watermark(batch=batch, committed_at=committed_at, merged_at=merged_at),
+        waiting=tuple(sorted(waiting)),
+        onboarded=onboarded,
+        watermark=Watermark(batch=batch, merges=merges, committed_at=committed_at, merged_at=merged_at),
     )
 
 
-def _as_many_as_fit(rows: Sequence[tuple[str, int, int, int, str]], most: int) -> tuple[Piece, ...]:
+def _as_many_as_fit(rows: Sequence[tuple[str, list[int], int, str]], most: int) -> tuple[Piece, ...]:
     """The first pieces, at least one, that have together at most so many rows."""
     pieces: list[Piece] = []
     together = 0
-    for practice, first, last, count, base in rows:
+    for practice, batches, count, base in rows:
         together += count
         if pieces and together > most:
             break
-        pieces.append(Piece(practice=practice, first=first, last=last, rows=count, base=int(base)))
+        pieces.append(Piece(practice=practice, batches=tuple(batches), rows=count, base=int(base)))
     return tuple(pieces)
 
 

@@ -26,6 +26,9 @@ class AuditKind(StrEnum):
     REIDENTIFICATION_REVEALED = "reidentification.revealed"
     REIDENTIFICATION_REFUSED = "reidentification.refused"
     RETENTION_APPLIED = "retention.applied"
+    PRACTICES_ONBOARDED = "practices.onboarded"
+    PRACTICES_BEGUN_AGAIN = "practices.begun-again"
+    PRACTICES_RELEASED = "practices.released"
     HOLD_SET = "hold.set"
     HOLD_LIFTED = "hold.lifted"
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, time
 from enum import StrEnum
 from typing import Literal
 
@@ -54,6 +54,14 @@ class FileCapture:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RecordsFrom:
+    """Where records of one kind come from: a table of the source, and its column for each of the kind's."""
+
+    table: str
+    columns: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PracticesSpec:
     """The practices of the source of the same name: the column that names a row's practice, and the lanes.
 
@@ -69,11 +77,24 @@ class PracticesSpec:
     giant_rows: int = 50_000
     append_seconds: float = 5.0
     append_rows: int = 20_000
+    records: Mapping[str, RecordsFrom] = field(default_factory=dict)  # by kind: what marts are made of
+    time_zone: str = "UTC"  # of practices that `time_zones` does not name, e.g. America/New_York
+    time_zones: Mapping[str, str] = field(default_factory=dict)  # by practice
+    expected_by: str = "06:00"  # when a practice's marts of the day before are expected, by its own clock
+    expected_times: Mapping[str, str] = field(default_factory=dict)  # by practice, where it is another time
+    warn_hours: float = 2.0  # how long before that people hear of a practice at risk
     steady: LaneSpec = LaneSpec()
     backfill: LaneSpec = LaneSpec(practices=10, niceness=10)
 
     def practice_column_of(self, table: str) -> str:
         return self.practice_columns.get(table, self.practice_column)
+
+    def time_zone_of(self, practice: str) -> str:
+        return self.time_zones.get(practice, self.time_zone)
+
+    def expected_by_of(self, practice: str) -> time:
+        """By the practice's own clock."""
+        return time.fromisoformat(self.expected_times.get(practice, self.expected_by))
 
     def lane(self, lane: Lane) -> LaneSpec:
         return self.steady if lane is Lane.STEADY else self.backfill
@@ -81,11 +102,10 @@ class PracticesSpec:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Piece:
-    """What is to be merged of one practice: its entries of the log's batches `first` to `last`, older commits than `base` not."""
+    """What is to be merged of one practice: its entries of exactly these batches of the log, older commits than `base` not."""
 
     practice: str
-    first: int
-    last: int
+    batches: tuple[int, ...]
     rows: int
     base: int = 0
 
@@ -109,9 +129,10 @@ class Standing(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Watermark:
-    """How far a practice's changes have been merged: the log's batch, and when its newest change was committed at the source."""
+    """How far a practice's changes have been merged: `merges` counts them, `committed_at` is when the newest was committed."""
 
     batch: int = 0
+    merges: int = 0
     committed_at: datetime | None = None
     merged_at: datetime | None = None
 
@@ -120,7 +141,8 @@ class Watermark:
 class PracticeState:
     """A practice as the queue sees it.
 
-    `rows`: of its entries that wait; `oldest`: when the first of these was committed; `last_waiting`: batch of the last, or 0.
+    `rows`: of its entries that wait; `oldest`: when the first of these was committed; `waiting`: their batches. One that is not
+    `onboarded` was only met: nobody let it in.
     """
 
     practice: str
@@ -131,5 +153,6 @@ class PracticeState:
     leased: bool
     rows: int
     oldest: datetime | None
-    last_waiting: int
+    waiting: tuple[int, ...]
+    onboarded: bool
     watermark: Watermark

@@ -49,6 +49,10 @@ class LakeLayout:
         """One table of all practices of a source, as its changes left it."""
         return f"{self.zone(Zone.RAW)}/{source}/practices/tables/{table}"
 
+    def mart(self, source: str, mart: str) -> str:
+        """One mart of all practices of a source, partitioned by practice."""
+        return f"{self.zone(Zone.MARTS)}/{source}/{mart}"
+
     def acknowledged_files(self, source: str) -> str:
         """The names of the change files that are kept."""
         return f"{self.zone(Zone.RESTRICTED)}/practices/{source}/acknowledged_files"

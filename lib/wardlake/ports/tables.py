@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
@@ -49,6 +49,13 @@ class Tables(Protocol):
         ...
 
     def append(self, path: str, rows: DataFrame) -> int: ...
+
+    def replace_partitions(self, path: str, rows: DataFrame, *, partition: str, values: Collection[str]) -> None:
+        """Write `rows` as the whole content of these partitions in one commit, one file each; others stay as they are.
+
+        A partition without rows is emptied. The table is made where there is none. Every row's `partition` is one of `values`.
+        """
+        ...
 
     def create(
         self, path: str, schema: StructType, *, partition_by: Sequence[str] = (), properties: Mapping[str, str] | None = None

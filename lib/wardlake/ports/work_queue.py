@@ -36,8 +36,14 @@ class WorkQueue(Protocol):
         """A number for a batch of the log, greater than all before."""
         ...
 
-    def enqueue(self, batch: int, arrived: Mapping[str, Arrived], *, giant_rows: int) -> None:
+    def meet(self, practices: Collection[str]) -> None:
+        """Know practices by name before anything of them is captured; who is known already stays as it is."""
+        ...
+
+    def enqueue(self, batch: int, arrived: Mapping[str, Arrived], *, giant_rows: int, is_base: bool = False) -> None:
         """A batch is in the log. Practices that nobody let in are quarantined, those that waited for more are tried again.
+
+        `is_base`: it holds rows as they were read, which come before every change.
 
         A practice of the steady lane with more than `giant_rows` rows goes on in backfill until it has caught up.
         """
@@ -45,6 +51,22 @@ class WorkQueue(Protocol):
 
     def acknowledge(self, end: str) -> None:
         """Remember what the source was told that it may forget."""
+        ...
+
+    def caught_up(self, at: datetime) -> None:
+        """Everything that the source had committed by then is in the log and enqueued."""
+        ...
+
+    def captured_to(self) -> datetime | None:
+        """Up to when everything is captured; None before anything was."""
+        ...
+
+    def epoch(self) -> int:
+        """How often capture began again: positions of a later epoch are greater than all of an earlier one."""
+        ...
+
+    def begin_again(self, reason: str) -> None:
+        """A new epoch. Every practice is set aside, for this reason, until its rows are read anew."""
         ...
 
     def acknowledged(self) -> str:

@@ -29,13 +29,17 @@ SCHEMA = pa.schema(
         ("problem", pa.string()),
     ]
 )
+EPOCH = 2**64  # more than any position of PostgreSQL
 _PLACE = ("practice", "table", "key")
 _ROW = "map<string,string>"
 ORDER = ("commit", "sequence", "part")
 
 
-def make_entries(spark: SparkSession, entries: Iterable[LogEntry], *, batch: int) -> DataFrame:
-    """Entries as rows of the log, in their order, under the number of their batch."""
+def make_entries(spark: SparkSession, entries: Iterable[LogEntry], *, batch: int, epoch: int = 0) -> DataFrame:
+    """Entries as rows of the log, in their order, under the number of their batch.
+
+    Positions of a later `epoch` are greater than all of an earlier one: a source that was restored counts from before.
+    """
     listed = list(entries)
     columns = {
         "batch": [batch] * len(listed),
@@ -46,13 +50,18 @@ def make_entries(spark: SparkSession, entries: Iterable[LogEntry], *, batch: int
         "row": [each.row for each in listed],
         "unchanged": [each.unchanged for each in listed],
         "needs_row": [each.needs_row for each in listed],
-        "commit": [Decimal(each.position.commit) for each in listed],
+        "commit": [Decimal(in_epoch(each.position.commit, epoch)) for each in listed],
         "sequence": [each.position.sequence for each in listed],
         "part": [each.part for each in listed],
         "committed_at": [each.committed_at for each in listed],
         "problem": [each.problem.value if each.problem else None for each in listed],
     }
     return spark.createDataFrame(pa.Table.from_pydict(columns, SCHEMA))
+
+
+def in_epoch(commit: int, epoch: int) -> int:
+    """A commit's place among those of all epochs."""
+    return commit + epoch * EPOCH
 
 
 def select_newest(log: DataFrame) -> DataFrame:

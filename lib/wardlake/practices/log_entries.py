@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 
 from wardlake.model.changes import Operation, Position, Row, RowChange, TableEmptied
 
+LONGEST_NAME = 200
 NOBODY = ""  # the practice of entries that name none: they wait in quarantine
 
 
@@ -37,6 +38,7 @@ class Problem(StrEnum):
     NO_PRACTICE = "a row of no practice"
     NO_TABLE = "a table that nobody declared"
     UNSENT_KEY = "a key or practice that the source did not send"
+    UNSENT_VALUE = "a row that moved without its long values"
     NO_ROW = "an update before its insert"
     DELETED_ROW = "a change for a deleted row"
     BAD_VALUE = "a value that is not of its column's type"
@@ -81,7 +83,8 @@ def list_entries(change: RowChange, table: PracticeTable) -> Iterator[LogEntry]:
         yield _entry(change, table, Deed.DELETE, change.old or {}, part=0)
     if change.new is not None:
         stays = change.operation is Operation.UPDATE and not moves
-        yield _entry(change, table, Deed.UPSERT, change.new, part=1, needs_row=stays)
+        entry = _entry(change, table, Deed.UPSERT, change.new, part=1, needs_row=stays)
+        yield replace(entry, problem=Problem.UNSENT_VALUE) if moves and change.unchanged and not entry.problem else entry
 
 
 def list_emptied(emptied: TableEmptied, practices: Iterable[str]) -> Iterator[LogEntry]:
@@ -132,9 +135,9 @@ def _stays(change: RowChange, table: PracticeTable) -> bool:
 
 
 def _entry(change: RowChange, table: PracticeTable, deed: Deed, row: Row, *, part: int, needs_row: bool = False) -> LogEntry:
-    practice = row.get(table.practice)
+    practice = row.get(table.practice) or NOBODY
     return LogEntry(
-        practice=practice or NOBODY,
+        practice=practice if _is_name(practice) else NOBODY,
         table=table.name,
         deed=deed,
         key=_text({name: row.get(name) for name in table.key}),
@@ -153,7 +156,13 @@ def _problem(row: Row, table: PracticeTable) -> Problem | None:
         return Problem.UNSENT_KEY
     if any(row[name] is None for name in table.key):
         return Problem.NO_KEY
-    return None if row[table.practice] else Problem.NO_PRACTICE
+    practice = row[table.practice]
+    return None if practice and _is_name(practice) else Problem.NO_PRACTICE
+
+
+def _is_name(practice: str) -> bool:
+    """Whether a text can be a practice's name: neither a novel nor unprintable."""
+    return len(practice) <= LONGEST_NAME and practice.isprintable()
 
 
 def _text(values: Mapping[str, str | None]) -> str:

@@ -14,7 +14,7 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 from pyspark.sql.types import StructType, _parse_datatype_string
 
-from wardlake.model.quoting import quote_name
+from wardlake.model.quoting import quote_name, quote_text
 from wardlake.ports.tables import Merge
 from wardlake.practices.change_log import ORDER, select_newest
 from wardlake.practices.log_entries import Deed, Problem
@@ -164,7 +164,7 @@ def _values(table: RawTable, *, insert: bool = False) -> dict[str, str]:
     if insert:
         return {name: f"source.{quoted}" for name, quoted in names.items()}
     return {
-        name: f"IF(array_contains(source.{_UNSENT}, {_literal(name)}), target.{quoted}, source.{quoted})"
+        name: f"IF(array_contains(source.{_UNSENT}, {quote_text(name)}), target.{quoted}, source.{quoted})"
         for name, quoted in names.items()
     }
 
@@ -184,9 +184,4 @@ def _inserted() -> str:
 
 
 def _raise(problem: Problem) -> str:
-    return f"CAST(raise_error({_literal(problem.value)}) AS BOOLEAN)"
-
-
-def _literal(text: str) -> str:
-    escaped = text.replace("\\", "\\\\").replace("'", "\\'")
-    return f"'{escaped}'"
+    return f"CAST(raise_error({quote_text(problem.value)}) AS BOOLEAN)"

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from py4j.protocol import Py4JError  # type: ignore[import-untyped]
 from pyspark.errors import PySparkException
 
-from wardlake.model.errors import AuditUnavailable, StorageUnavailable
+from wardlake.model.errors import AuditUnavailable, StorageUnavailable, WardlakeError
 from wardlake.ports.audit_sink import SinkUnavailable
 from wardlake.ports.objects import StoreUnavailable
 from wardlake.ports.registry import RegistryUnavailable
@@ -84,3 +84,16 @@ def storage_named() -> Iterator[None]:
         if found is None:
             raise
         raise StorageUnavailable(f"Storage failed in the midst of a step: {found[0]}", next_step=found[1]) from None
+
+
+@contextmanager
+def engine_errors_named(what: str, which: str) -> Iterator[None]:
+    """Turn the engine's errors, whose messages may hold cells, into `StorageUnavailable` or one of ours that names their kind."""
+    try:
+        yield
+    except (PySparkException, Py4JError) as error:
+        found = storage_failure(error)
+        if found is not None:
+            raise StorageUnavailable(f"{what}: {found[0]}", which=[which], next_step=found[1]) from None
+        kind = error.getCondition() if isinstance(error, PySparkException) else None
+        raise WardlakeError(f"{what}: {kind or type(error).__name__} (details withheld).", which=[which]) from None

@@ -69,9 +69,16 @@ def test_columns_that_were_not_sent_are_named() -> None:
         ({"operation": INSERT, "new": row(practice=None)}, "", Problem.NO_PRACTICE),
         ({"operation": INSERT, "new": row(practice="")}, "", Problem.NO_PRACTICE),
         ({"operation": DELETE, "old": {"id": "1"}}, "", Problem.UNSENT_KEY),
+        ({"operation": INSERT, "new": row(practice="x" * 201)}, "", Problem.NO_PRACTICE),
+        ({"operation": INSERT, "new": row(practice="a\x00b")}, "", Problem.NO_PRACTICE),
         ({"operation": UPDATE, "new": {"id": "1"}, "unchanged": frozenset({"practice"})}, "", Problem.UNSENT_KEY),
     ],
 )
 def test_what_cannot_be_merged_says_why_and_no_value(rest: dict[str, Any], practice: str, problem: Problem) -> None:
     (entry,) = entries(**rest)
     assert (entry.practice, entry.problem) == (practice, problem)
+
+
+def test_a_row_that_moves_without_its_long_values_cannot_be_merged() -> None:
+    left, came = entries(UPDATE, old=row(), new=row(practice="south"), unchanged=frozenset({"note"}))
+    assert (left.problem, came.problem) == (None, Problem.UNSENT_VALUE)

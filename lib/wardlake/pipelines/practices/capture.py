@@ -12,7 +12,7 @@ from wardlake.pipelines.practices.opening import Practices, Told
 from wardlake.ports.change_stream import Batch, ChangeStream
 from wardlake.ports.work_queue import Arrived
 from wardlake.practices.change_log import make_entries
-from wardlake.practices.log_entries import LogEntry, list_emptied, list_entries, list_undeclared
+from wardlake.practices.log_entries import NOBODY, LogEntry, list_emptied, list_entries, list_undeclared
 
 IDLE_SECONDS = 1.0  # a source that is silent for so long has nothing more to tell
 ONE_CAPTURE = "practices/{source}/capture"
@@ -42,26 +42,43 @@ def capture(practices: Practices, *, until_idle: bool, told: Told) -> Captured:
     done = Captured()
     lock = ONE_CAPTURE.format(source=practices.spec.name)
     with practices.ports.registry.lock(lock):
-        stream = practices.captures.open(practices.admission.told, acknowledged=practices.queue.acknowledged())
+        stream = open_stream(practices)
         try:
             while True:
+                begun = practices.ports.clock.now()
                 gathered = _gather(stream, practices)
                 if gathered.changes:
                     _keep(practices, gathered.changes, done, told)
                 if gathered.end:
                     practices.queue.acknowledge(gathered.end)
                     stream.acknowledge(gathered.end)
-                if until_idle and not gathered.changes:
-                    return done
+                if not gathered.changes:
+                    practices.queue.caught_up(begun)
+                    if until_idle:
+                        return done
         finally:
             stream.close()
 
 
+def open_stream(practices: Practices) -> ChangeStream:
+    """The source's changes; before anything was captured the source is told to keep them from now on."""
+    needed, acknowledged = practices.admission.told, practices.queue.acknowledged()
+    if not acknowledged:
+        acknowledged = practices.captures.begin(needed)
+        practices.queue.acknowledge(acknowledged)
+    return practices.captures.open(needed, acknowledged=acknowledged)
+
+
+def append_batch(practices: Practices, entries: Sequence[LogEntry]) -> int:
+    """Append entries to the log as one batch, which nobody waits for yet; returns its number."""
+    batch, tables, epoch = practices.queue.next_batch(), practices.ports.tables, practices.queue.epoch()
+    tables.append(practices.log, make_entries(tables.spark, entries, batch=batch, epoch=epoch).coalesce(1))
+    return batch
+
+
 def append_to_log(practices: Practices, entries: Sequence[LogEntry]) -> int:
     """Append entries as one batch and have their practices wait for it; returns the batch."""
-    batch = practices.queue.next_batch()
-    tables = practices.ports.tables
-    tables.append(practices.log, make_entries(tables.spark, entries, batch=batch).coalesce(1))
+    batch = append_batch(practices, entries)
     practices.queue.enqueue(batch, count_arrived(entries), giant_rows=practices.spec.giant_rows)
     return batch
 
@@ -79,13 +96,16 @@ def count_arrived(entries: Iterable[LogEntry]) -> dict[str, Arrived]:
 def entries_of(practices: Practices, changes: Iterable[RowChange | TableEmptied]) -> Iterator[LogEntry]:
     """The entries of changes, under the practices that they belong to."""
     captured = practices.admission.captured
+    met: set[str] = set()
     for change in changes:
         if change.table not in captured:
             yield list_undeclared(change)
         elif isinstance(change, TableEmptied):
-            yield from list_emptied(change, practices.known)
+            yield from list_emptied(change, sorted({*practices.known, *met} - {NOBODY}))
         else:
-            yield from list_entries(change, captured[change.table])
+            for entry in list_entries(change, captured[change.table]):
+                met.add(entry.practice)
+                yield entry
 
 
 def _gather(stream: ChangeStream, practices: Practices) -> _Gathered:

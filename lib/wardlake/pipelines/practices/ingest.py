@@ -15,6 +15,7 @@ from pyspark.sql import functions as F
 from wardlake.model.errors import ContractBroken, RunLocked, StorageUnavailable, WardlakeError
 from wardlake.model.practices import Lane, Lease, Piece, Standing
 from wardlake.pipelines.practices.opening import Practices, Told
+from wardlake.pipelines.practices.pace import remember_pace
 from wardlake.pipelines.practices.paging import page_set_aside, page_undeclared
 from wardlake.practices.bisection import bisect
 from wardlake.practices.log_entries import Deed, Problem
@@ -27,8 +28,8 @@ from wardlake.practices.raw_tables import (
     make_rows,
     merge_of,
 )
+from wardlake.runs.storage_failures import engine_errors_named
 
-_BASE = ("string", "decimal(38,0)")
 IDLE_SECONDS = 1.0
 LOCK_SECONDS = 120.0
 TABLE_LOCK = "practices/{source}/tables/{table}"
@@ -85,7 +86,9 @@ def work(practices: Practices, lane: Lane, *, until_idle: bool, told: Told) -> M
     while True:
         lease = practices.queue.take(lane, limits)
         if lease is not None:
+            begun, before = time.monotonic(), done.rows
             merge_lease(practices, lease, done, told)
+            remember_pace(practices.ports.registry, practices.spec.name, lane, done.rows - before, time.monotonic() - begun)
         elif until_idle:
             return done
         else:
@@ -106,8 +109,9 @@ def merge_lease(practices: Practices, lease: Lease, done: Merged, told: Told) ->
     An application that dies here leaves tables in which some of the group are merged already: whoever takes the group next
     merges it again, which changes nothing there.
     """
-    log = select_pieces(practices.ports.tables.read(practices.log), lease.pieces).persist()
+    log = None
     try:
+        log = select_pieces(practices.ports.tables.read(practices.log), lease.pieces).persist()
         faults = _merge_tables(practices, lease, log, told)
     except LeaseLost:
         told(f"lease {lease.number} was lost: {len(lease.pieces)} practices go on elsewhere")
@@ -116,7 +120,8 @@ def merge_lease(practices: Practices, lease: Lease, done: Merged, told: Told) ->
         practices.queue.give_back(lease)
         raise
     finally:
-        log.unpersist()
+        if log is not None:
+            log.unpersist()
     merged = [piece for piece in lease.pieces if piece.practice not in faults]
     for practice, fault in faults.items():
         _set_aside(practices, lease, practice, fault, told)
@@ -131,19 +136,14 @@ def merge_lease(practices: Practices, lease: Lease, done: Merged, told: Told) ->
 
 
 def select_pieces(log: DataFrame, pieces: Sequence[Piece]) -> DataFrame:
-    """The entries of these pieces: each practice's up to its own last batch, and none from before it was read."""
-    low, high = min(piece.first for piece in pieces), max(piece.last for piece in pieces)
-    last = F.create_map(*(F.lit(value) for piece in pieces for value in (piece.practice, piece.last)))
-    chosen = log.where(
-        F.col("batch").between(low, high)
-        & F.col("practice").isin([piece.practice for piece in pieces])
-        & (F.col("batch") <= F.element_at(last, F.col("practice")))
-    )
-    bases = [(piece.practice, Decimal(piece.base)) for piece in pieces if piece.base]
-    if not bases:
-        return chosen
-    base = F.create_map(*(F.lit(value).cast(kind) for pair in bases for value, kind in zip(pair, _BASE, strict=True)))
-    return chosen.where(F.coalesce(F.try_element_at(base, F.col("practice")) <= F.col("commit"), F.lit(True)))
+    """The entries of these pieces: of exactly their batches, and none from before a practice was read."""
+    spark = log.sparkSession
+    pairs = [(piece.practice, batch, Decimal(piece.base)) for piece in pieces for batch in piece.batches]
+    taken = spark.createDataFrame(pairs, "of string, number bigint, base decimal(38,0)")
+    low, high = min(pair[1] for pair in pairs), max(pair[1] for pair in pairs)
+    near = log.where(F.col("batch").between(low, high) & F.col("practice").isin([piece.practice for piece in pieces]))
+    is_taken = (F.col("practice") == F.col("of")) & (F.col("batch") == F.col("number")) & (F.col("commit") >= F.col("base"))
+    return near.join(F.broadcast(taken), is_taken, "semi")
 
 
 def _merge_tables(practices: Practices, lease: Lease, log: DataFrame, told: Told) -> dict[str, Fault]:
@@ -155,11 +155,11 @@ def _merge_tables(practices: Practices, lease: Lease, log: DataFrame, told: Told
         if not of_table:
             continue
         _tell_undeclared(practices, of_table, table, told)
-        if not practices.queue.renew(lease, practices.spec.lane(lease.lane).lease_seconds):
-            raise LeaseLost
-        attempt = partial(_merge, practices, table, log.where(F.col("table") == name))
-        for part, problem in bisect(of_table, attempt, BLAMELESS):
-            faults[part.practice] = fault_of(problem, name)
+        attempt = partial(_merge, practices, lease, table, log.where(F.col("table") == name))
+        failed = list(bisect(of_table, attempt, BLAMELESS))
+        if len(failed) == len(of_table) > 1 and not any(isinstance(problem, ContractBroken) for _, problem in failed):
+            raise failed[0][1]  # what the engine refuses of everybody is nobody's fault
+        faults |= {part.practice: fault_of(problem, name) for part, problem in failed}
     return faults
 
 
@@ -202,12 +202,15 @@ def _tell_undeclared(practices: Practices, parts: Sequence[Part], table: RawTabl
         page_undeclared(practices, unknown, told)
 
 
-def _merge(practices: Practices, table: RawTable, log: DataFrame, members: Sequence[Part]) -> None:
-    """Merge these practices' entries into one table: rows first, then what was emptied."""
+def _merge(practices: Practices, lease: Lease, table: RawTable, log: DataFrame, members: Sequence[Part]) -> None:
+    """Merge these practices' entries into one table: rows first, then what was emptied. Raises `LeaseLost`."""
+    if not practices.queue.renew(lease, practices.spec.lane(lease.lane).lease_seconds):
+        raise LeaseLost
     ports, path = practices.ports, practices.ports.layout.practice_table(practices.spec.name, table.name)
     own = log.where(F.col("practice").isin([part.practice for part in members]))
     buckets = {bucket_of(part.practice, table.buckets) for part in members}
-    with ports.registry.lock(_lock(practices, table.name), wait_seconds=LOCK_SECONDS):
+    lock = ports.registry.lock(_lock(practices, table.name), wait_seconds=LOCK_SECONDS)
+    with engine_errors_named("Changes cannot be merged", table.name), lock:
         if any(part.has_rows for part in members):
             rows = make_rows(own.where(F.col("deed") != Deed.EMPTY.value), table)
             ports.tables.merge(path, rows, merge_of(table, buckets))
@@ -219,7 +222,7 @@ def _merge(practices: Practices, table: RawTable, log: DataFrame, members: Seque
 def _set_aside(practices: Practices, lease: Lease, practice: str, fault: Fault, told: Told) -> None:
     kept = practices.queue.set_aside(lease, practice, fault.standing, reason=fault.problem, tables=fault.tables)
     if kept:
-        page_set_aside(practices, practice, lease.lane, reason=fault.problem, tables=fault.tables, told=told)
+        page_set_aside(practices, practice, lease, reason=fault.problem, tables=fault.tables, told=told)
 
 
 def _lock(practices: Practices, table: str) -> str:

@@ -6,15 +6,20 @@ from collections.abc import Iterator, Sequence
 from itertools import islice
 from typing import Any
 
+from wardlake.model.audit import AuditKind
 from wardlake.model.changes import TableEmptied
 from wardlake.model.errors import ConfigurationError
 from wardlake.model.practices import Lane
-from wardlake.pipelines.practices.capture import count_arrived
+from wardlake.pipelines.practices.acts import record_act, require_may_act
+from wardlake.pipelines.practices.capture import append_batch, count_arrived, open_stream
 from wardlake.pipelines.practices.opening import Practices, Told
+from wardlake.pipelines.practices.watching import require
 from wardlake.ports.change_stream import SourceRows
 from wardlake.ports.work_queue import Arrived
-from wardlake.practices.change_log import make_entries
+from wardlake.practices.change_log import in_epoch
 from wardlake.practices.log_entries import LogEntry, list_emptied, list_present
+
+READ_ANEW = "capture began again: its rows are to be read anew"
 
 
 def onboard(
@@ -22,25 +27,35 @@ def onboard(
 ) -> dict[str, Any]:
     """Let practices in; with `snapshot` their rows come as backfill, and replace what was merged of them before.
 
-    `every`: all that the source's rows name. `new_slot`: changes are captured from now on, whatever was lost before: for all
-    practices alone, since each of them needs its rows anew then. The stream must stand before the rows are read: begin the
-    capture first.
+    `every`: all that the source's rows name; without a snapshot, all whose changes came already. `new_slot`: changes are captured
+    from now on, whatever was lost before: for all practices alone, since each of them needs its rows anew then.
     """
     if new_slot and not (every and snapshot):
         raise ConfigurationError(what="A new slot loses changes of every practice.", next_step="--all --new-slot")
     if not snapshot:
-        practices.queue.onboard(names, Lane.STEADY)
-        return {"practices": list(names), "entries": 0, "batches": 0}
+        met = [name for name in practices.known if name] if every else list(names)
+        record_act(practices, AuditKind.PRACTICES_ONBOARDED, met)
+        practices.queue.onboard(met, Lane.BACKFILL)
+        return {"practices": met, "entries": 0, "batches": 0}
+    require_may_act(practices)
     if new_slot:
-        practices.captures.begin_again(practices.admission.told)
-        practices.queue.acknowledge("")
+        record_act(practices, AuditKind.PRACTICES_BEGUN_AGAIN, practices.known)
+        practices.queue.begin_again(READ_ANEW)
+        practices.queue.acknowledge(practices.captures.begin_again(practices.admission.told))
     elif not practices.queue.acknowledged():
-        practices.captures.open(
-            practices.admission.told, acknowledged=""
-        ).close()  # so that changes are kept from before the rows
+        open_stream(practices).close()  # so that changes are kept from before the rows
+    chosen = _everybody(practices) if every else list(names)
+    record_act(practices, AuditKind.PRACTICES_ONBOARDED, chosen)
+    practices.queue.meet(chosen)  # so that what empties a table from now on is told to them too
     with practices.captures.rows() as rows:
-        chosen = _practices_of(practices, rows) if every else list(names)
         return _read(practices, rows, chosen, told)
+
+
+def _everybody(practices: Practices) -> list[str]:
+    """Whom the source's rows name, and who is in already: somebody whose rows are all gone has none from now on."""
+    inside = {state.practice for state in practices.queue.states() if state.onboarded}
+    with practices.captures.rows() as rows:
+        return sorted({*_practices_of(practices, rows), *inside})
 
 
 def _practices_of(practices: Practices, rows: SourceRows) -> list[str]:
@@ -49,23 +64,20 @@ def _practices_of(practices: Practices, rows: SourceRows) -> list[str]:
 
 
 def _read(practices: Practices, rows: SourceRows, chosen: Sequence[str], told: Told) -> dict[str, Any]:
-    """Every practice's rows into the log; they wait to be merged once all are there."""
+    """Every practice's rows into the log; they wait to be merged, before every change, once all are there."""
     waiting: list[tuple[int, dict[str, Arrived]]] = []
     entries = 0
     for practice in chosen:
         count = 0
         left = _entries(practices, rows, practice)
         while part := list(islice(left, practices.spec.append_rows)):
-            batch = practices.queue.next_batch()
-            tables = practices.ports.tables
-            tables.append(practices.log, make_entries(tables.spark, part, batch=batch).coalesce(1))
-            waiting.append((batch, count_arrived(part)))
+            waiting.append((append_batch(practices, part), count_arrived(part)))
             count += len(part)
         entries += count
         told(f"{practice}: {count} entries")
-    practices.queue.onboard(chosen, Lane.BACKFILL, base=rows.position.commit)
     for batch, arrived in waiting:
-        practices.queue.enqueue(batch, arrived, giant_rows=practices.spec.giant_rows)
+        practices.queue.enqueue(batch, arrived, giant_rows=practices.spec.giant_rows, is_base=True)
+    practices.queue.onboard(chosen, Lane.BACKFILL, base=in_epoch(rows.position.commit, practices.queue.epoch()))
     return {"practices": list(chosen), "entries": entries, "batches": len(waiting)}
 
 
@@ -78,3 +90,10 @@ def _entries(practices: Practices, rows: SourceRows, practice: str) -> Iterator[
     for table in captured:
         emptied = TableEmptied(table=table.name, position=rows.position, committed_at=rows.taken_at)
         yield from list_emptied(emptied, [practice])
+
+
+def release(practices: Practices, names: Sequence[str]) -> list[str]:
+    """Have practices that were set aside tried again; returns those that were."""
+    require(practices, names)
+    record_act(practices, AuditKind.PRACTICES_RELEASED, names)
+    return practices.queue.release(names)

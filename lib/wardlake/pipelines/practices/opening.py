@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 from wardlake.model.practices import PracticesSpec
 from wardlake.model.sources import SourceSpec
@@ -25,6 +26,7 @@ class Practices:
     admission: Admission
     ports: PortsInHand
     queue: WorkQueue
+    expectations: Path  # the folder of the suites
 
     @property
     def captures(self) -> Captures:
@@ -50,4 +52,5 @@ def open_practices(settings: Settings, ports: PortsInHand, name: str) -> Practic
         admission=admit(spec, source, settings.classification(spec.name)),
         ports=ports,
         queue=ports.work_queue(spec.name),
+        expectations=settings.root / "expectations",
     )

@@ -14,11 +14,6 @@ from wardlake.pipelines.practices.opening import Practices, Told
 POLL_SECONDS = 1.0
 
 
-def show(practices: Practices, names: Collection[str]) -> dict[str, Any]:
-    """Every practice asked for, or all, with what waits and how far it has been merged."""
-    return {"source": practices.spec.name, "practices": [describe(each) for each in require(practices, names)]}
-
-
 def describe(state: PracticeState) -> dict[str, Any]:
     """A practice's state as a document."""
     mark = state.watermark
@@ -40,7 +35,7 @@ def line(each: Mapping[str, Any]) -> str:
     """The same for people."""
     waits = f"{each['waiting_entries']:>9,} waiting" + (" *" if each["being_merged"] else "")
     why = f"  {each['standing']}: {each['reason']} ({', '.join(each['tables'])})" if each["reason"] else ""
-    merged = f"merged to {each['merged_to']}" if each["merged_to"] else "nothing merged yet"
+    merged = f"merged to {each['merged_to'][:19]}" if each["merged_to"] else "nothing merged yet"
     return f"{each['practice'] or '(no practice)':<38} {each['lane']:<9} {waits:<20} {merged}{why}"
 
 
@@ -49,13 +44,14 @@ def require(practices: Practices, names: Collection[str]) -> list[PracticeState]
     found = practices.queue.states(names)
     missing = sorted(set(names) - {state.practice for state in found})
     if missing:
-        raise ConfigurationError(what=f"No such practice: {', '.join(missing)}.", next_step="wardlake practices board")
+        raise ConfigurationError(what=f"No such practice: {', '.join(missing)}.", next_step="wardlake practices freshness")
     return found
 
 
 def wait(practices: Practices, names: Collection[str], lane: Lane | None, *, minutes: float, told: Told) -> dict[str, Any]:
     """Watch until all that waits now is merged. Raises `DoneInPart` for practices set aside, or not there in time."""
-    goals = {each.practice: each for each in require(practices, names) if lane is None or each.lane is lane}
+    known = [each for each in require(practices, names) if each.onboarded or each.practice in names]
+    goals = {each.practice: each for each in known if lane is None or each.lane is lane}
     until = time.monotonic() + minutes * 60
     last = -1
     while True:
@@ -73,15 +69,14 @@ def wait(practices: Practices, names: Collection[str], lane: Lane | None, *, min
         raise DoneInPart(
             f"{len(behind)} practices are late, {len(aside)} are set aside; {len(states) - len(behind) - len(aside)} are there.",
             which=[*late, *(f"{each.practice or '(no practice)'}: {each.reason} ({', '.join(each.tables)})" for each in aside)],
-            next_step="wardlake practices board; docs/runbooks/practice-set-aside.md",
+            next_step="wardlake practices freshness; docs/runbooks/practice-set-aside.md",
         )
     return {"source": practices.spec.name, "practices": [describe(each) for each in states]}
 
 
 def _is_there(state: PracticeState, goals: Mapping[str, PracticeState]) -> bool:
-    """Whether all that waited at the beginning is merged: what came since is younger than the merge."""
-    goal = goals[state.practice].last_waiting
-    return goal <= state.watermark.batch
+    """Whether none of the batches that waited at the beginning waits still."""
+    return not set(state.waiting) & set(goals[state.practice].waiting)
 
 
 def _text(at: datetime | None) -> str | None:
