@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from datetime import date
+from datetime import date, time
 from pathlib import Path
 from typing import Any, TypeVar, cast
+from zoneinfo import available_timezones
 
 from wardlake.model.errors import ConfigurationError, Mistake
 from wardlake.model.practices import FileCapture, Lane, PracticesSpec
 from wardlake.model.sources import RetentionClass, SourceSpec, TableSpec
 from wardlake.model.treatments import Classification
+from wardlake.practices.marts.records import COLUMNS
 from wardlake.settings.classification import ClassificationFile
 from wardlake.settings.environment import Environment
 from wardlake.settings.validation import adapter_for, validate
@@ -256,7 +258,8 @@ def check_practices(practices: Mapping[str, ConfFile], sources: Mapping[str, Con
                 if name not in tables
             ]
             wrong += [file.mistake(("practice_column",), message) for message in _unfit_tables(spec, tables)]
-        wrong += _lane_mistakes(file, spec)
+            wrong += [file.mistake(("records", kind), message) for kind, message in _unfit_records(spec, tables)]
+        wrong += _range_mistakes(file, spec)
     return wrong
 
 
@@ -269,12 +272,44 @@ def _unfit_tables(spec: PracticesSpec, tables: Mapping[str, TableSpec]) -> Itera
         yield from (f"{name}: types do not say what {each} is" for each in {column, *table.primary_key} - table.types.keys())
 
 
-def _lane_mistakes(file: ConfFile, spec: PracticesSpec) -> list[Mistake]:
+def _unfit_records(spec: PracticesSpec, tables: Mapping[str, TableSpec]) -> Iterator[tuple[str, str]]:
+    """What of the records that marts are made of does not fit, by kind; zones that nobody knows stand under `practices`."""
+    for kind, found in spec.records.items():
+        wanted = COLUMNS.get(kind, {})
+        if not wanted or kind == "practices":
+            known = ", ".join(sorted(COLUMNS.keys() - {"practices"}))
+            yield kind, f"records.{kind}: no such kind. Known: {known}"
+        elif found.table not in tables:
+            yield kind, f"records.{kind}: there is no table {found.table}"
+        else:
+            columns = tables[found.table].types
+            yield from (
+                (kind, f"records.{kind}: a column is missing: {each}") for each in sorted(wanted.keys() - found.columns.keys())
+            )
+            yield from (
+                (kind, f"records.{kind}: no such column: {each}") for each in sorted(found.columns.keys() - wanted.keys())
+            )
+            absent = sorted(set(found.columns.values()) - columns.keys())
+            yield from ((kind, f"records.{kind}: {found.table} has no column {each}") for each in absent)
+    for zone in sorted({spec.time_zone, *spec.time_zones.values()} - available_timezones()):
+        yield "practices", f"no such time zone: {zone}"
+
+
+def _range_mistakes(file: ConfFile, spec: PracticesSpec) -> list[Mistake]:
+    """Numbers and times out of their range."""
     wrong = [
         file.mistake((name,), f"{name} must be 1 or more")
         for name in ("buckets", "giant_rows", "append_rows")
         if getattr(spec, name) < 1
     ]
+    for place, text in {"expected_by": spec.expected_by, **spec.expected_times}.items():
+        try:
+            time.fromisoformat(text)
+        except ValueError:
+            where = ("expected_by",) if place == "expected_by" else ("expected_times", place)
+            wrong.append(file.mistake(where, f"{'.'.join(where)}: a time such as 06:00"))
+    if spec.warn_hours < 0:
+        wrong.append(file.mistake(("warn_hours",), "warn_hours must be 0 or more"))
     for lane in Lane:
         limits = spec.lane(lane)
         wrong += [

@@ -1,0 +1,174 @@
+"""`wardlake practices marts`: every practice's partition of every mart, in one commit for a group of practices."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, time, timedelta
+from functools import partial
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
+
+from wardlake.model.errors import ConfigurationError, ContractBroken, RunLocked, StorageUnavailable
+from wardlake.model.practices import PracticeState, Standing
+from wardlake.pipelines.practices.opening import Practices, Told
+from wardlake.pipelines.practices.paging import page_mart_failed
+from wardlake.ports.contracts import Suite
+from wardlake.practices.bisection import bisect
+from wardlake.practices.marts.every import MARTS
+from wardlake.practices.marts.mart import PRACTICE, Mart, find_untied
+from wardlake.practices.marts.records import Records
+from wardlake.practices.marts.sources import missing_records, select_records
+from wardlake.publish.contracts import load_suite, require_contracts
+from wardlake.runs.storage_failures import engine_errors_named
+
+GROUP = 200
+BUILT = "practice-marts"  # by source and practice: what each of its marts is of
+MART_LOCK = "practices/{source}/marts/{mart}"
+LOCK_SECONDS = 600.0
+BLAMELESS = (StorageUnavailable, RunLocked)
+_NOT_BUILT = "A mart cannot be built"
+
+
+@dataclass(slots=True)
+class Built:
+    """What was built: partitions by mart; practices that kept yesterday's, with why; marts that lack records."""
+
+    marts: dict[str, int] = field(default_factory=dict)
+    unchanged: int = 0
+    failed: dict[str, str] = field(default_factory=dict)
+    left_out: dict[str, list[str]] = field(default_factory=dict)
+
+
+def build_marts(
+    practices: Practices, names: Collection[str], *, only: Collection[str], again: bool, day: date | None, told: Told
+) -> dict[str, Any]:
+    """Bring marts up to date: of practices with changes since, or whose day has changed; `again`: of all.
+
+    `day` is by default the last that is over where each practice is.
+
+    A practice that cannot be built keeps what it has, and on-call people are told.
+    """
+    chosen = _marts(practices, only)
+    done = Built(left_out=chosen[1])
+    captured_to = practices.queue.captured_to()
+    states = [each for each in practices.queue.states(names) if each.onboarded and each.watermark.merges]
+    goals = {each.practice: _goal(practices, each, captured_to, day) for each in states}
+    for mart in chosen[0]:
+        built = {name: _built(practices, name).get(mart.name, {}) for name in goals}
+        due = [name for name, goal in goals.items() if again or not goal.is_met(built[name])]
+        done.unchanged += len(goals) - len(due)
+        for each_day in sorted({goals[name].day for name in due}):
+            members = [name for name in due if goals[name].day == each_day]
+            for begin in range(0, len(members), GROUP):
+                _build_group(practices, mart, members[begin : begin + GROUP], goals, done, told)
+        told(f"{mart.title}: {done.marts.get(mart.name, 0)} practices")
+    behind = [each.practice for each in states if each.standing is not Standing.READY]
+    return {
+        "source": practices.spec.name,
+        "built": done.marts,
+        "unchanged": done.unchanged,
+        "failed": done.failed,
+        "left_out": done.left_out,
+        "set_aside": behind,
+    }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Goal:
+    """What a practice's marts are to be of: a day, and its changes so far; `is_whole`: whether all of that day's are merged."""
+
+    day: date
+    merges: int
+    is_whole: bool
+
+    def is_met(self, built: Mapping[str, Any]) -> bool:
+        """Whether a mart is of this already; one of a day whose changes were not all there is built again."""
+        same = built.get("day") == self.day.isoformat() and built.get("merges") == self.merges
+        return same and (not self.is_whole or built.get("whole") == self.day.isoformat())
+
+    def after(self, built: Mapping[str, Any]) -> dict[str, Any]:
+        """What is remembered of a mart once it is built; `whole` is the last day that it holds all changes of."""
+        whole = self.day.isoformat() if self.is_whole else built.get("whole")
+        return {"day": self.day.isoformat(), "merges": self.merges, "whole": whole}
+
+
+def _goal(practices: Practices, state: PracticeState, captured_to: datetime | None, day: date | None) -> Goal:
+    """A day is whole when all that the source committed in it is captured and merged, and the practice is not set aside."""
+    zone = ZoneInfo(practices.spec.time_zone_of(state.practice))
+    wanted = day or practices.ports.clock.now().astimezone(zone).date() - timedelta(days=1)
+    end = datetime.combine(wanted + timedelta(days=1), time(), zone).astimezone(UTC)
+    is_merged = state.standing is Standing.READY and (state.oldest is None or state.oldest >= end)
+    return Goal(day=wanted, merges=state.watermark.merges, is_whole=is_merged and captured_to is not None and captured_to >= end)
+
+
+def _marts(practices: Practices, only: Collection[str]) -> tuple[list[Mart], dict[str, list[str]]]:
+    """The marts to build, and those that cannot be, with what they lack."""
+    unknown = sorted(set(only) - MARTS.keys())
+    if unknown:
+        raise ConfigurationError(what=f"No such mart: {', '.join(unknown)}.", next_step=f"known: {', '.join(sorted(MARTS))}")
+    wanted = [mart for name, mart in MARTS.items() if not only or name in only]
+    lacks = {mart.name: missing_records(mart, practices.spec, practices.admission) for mart in wanted}
+    return [mart for mart in wanted if not lacks[mart.name]], {name: found for name, found in lacks.items() if found}
+
+
+def marts_that_can_be_built(practices: Practices) -> list[Mart]:
+    """Those whose records are configured and admitted."""
+    return _marts(practices, ())[0]
+
+
+def _build_group(
+    practices: Practices, mart: Mart, members: Sequence[str], goals: Mapping[str, Goal], done: Built, told: Told
+) -> None:
+    faults = dict(bisect(members, partial(_write, practices, mart, goals[members[0]].day), BLAMELESS))
+    for practice, problem in faults.items():
+        done.failed[practice] = f"{mart.name}: {problem.what}"
+        page_mart_failed(practices, practice, mart.name, problem.what, told)
+    for practice in members:
+        if practice not in faults:
+            before = _built(practices, practice)
+            after = goals[practice].after(before.get(mart.name, {}))
+            practices.ports.registry.put(BUILT, _key(practices, practice), {**before, mart.name: after})
+            done.marts[mart.name] = done.marts.get(mart.name, 0) + 1
+
+
+def _write(practices: Practices, mart: Mart, day: date, members: Sequence[str]) -> None:
+    """One commit with these practices' partitions; raises `ContractBroken` where rows are not of the mart's grain."""
+    ports, spec = practices.ports, practices.spec
+    needed = {spec.records[kind].table for kind in mart.needs if kind in spec.records}
+    raw = {name: ports.tables.read(ports.layout.practice_table(spec.name, name)) for name in needed}
+    with engine_errors_named(_NOT_BUILT, mart.name):
+        records = select_records(ports.tables.spark, raw, spec, members, day)
+        rows = mart.build(records).persist()
+        rows.count()
+    try:
+        _require_whole(practices, mart, rows, records, members)
+        with ports.registry.lock(MART_LOCK.format(source=spec.name, mart=mart.name), wait_seconds=LOCK_SECONDS):
+            ports.tables.replace_partitions(ports.layout.mart(spec.name, mart.name), rows, partition=PRACTICE, values=members)
+    finally:
+        rows.unpersist()
+
+
+def _require_whole(practices: Practices, mart: Mart, rows: DataFrame, records: Records, members: Sequence[str]) -> None:
+    """The rows keep their contract, each is of one of these practices, and totals tie to the raw tables."""
+    suite = load_suite(practices.expectations / "practices" / "marts.yaml")
+    of_mart = Suite(name=suite.name, tables={mart.name: suite.tables[mart.name]})
+    require_contracts(practices.ports.contracts.check(of_mart, {mart.name: rows}))
+    with engine_errors_named(_NOT_BUILT, mart.name):
+        foreign = not rows.where(F.col(PRACTICE).isNull() | ~F.col(PRACTICE).isin(list(members))).isEmpty()
+        untied = not find_untied(mart, rows, records).isEmpty()
+    if foreign:
+        raise ContractBroken("A mart has rows of no practice, or of another.", which=[mart.name])
+    if untied:
+        raise ContractBroken(f"The total of {mart.tied} does not tie to the raw tables.", which=[mart.name])
+
+
+def _built(practices: Practices, practice: str) -> Mapping[str, Any]:
+    return practices.ports.registry.get(BUILT, _key(practices, practice)) or {}
+
+
+def _key(practices: Practices, practice: str) -> str:
+    return f"{practices.spec.name}/{practice}"

@@ -1,0 +1,39 @@
+"""What every mart has: its grain, the records it is made of, and how."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
+
+from wardlake.practices.marts.records import Records
+
+PRACTICE = "practice_id"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mart:
+    """One mart. `grain`: the columns that name one of its rows, the practice first. `measure`: the eCQM that it follows.
+
+    `build` makes all rows of the practices whose records it is given. No row of it names a patient. `tied`: a column whose sum by
+    practice is what `total` counts, as `practice_id` and `total`, by another way from the records.
+    """
+
+    name: str
+    title: str
+    grain: tuple[str, ...]
+    needs: tuple[str, ...]
+    build: Callable[[Records], DataFrame]
+    tied: str
+    total: Callable[[Records], DataFrame]
+    measure: str = ""
+
+
+def find_untied(mart: Mart, rows: DataFrame, records: Records) -> DataFrame:
+    """`practice_id` of practices whose total is not what the mart's rows come to, or that have rows of nobody's records."""
+    sums = rows.groupBy(PRACTICE).agg(F.sum(mart.tied).alias("sum"))
+    both = sums.join(mart.total(records), PRACTICE, "full")
+    nothing = F.lit(0)
+    return both.where(F.coalesce("sum", nothing) != F.coalesce("total", nothing)).select(PRACTICE)
