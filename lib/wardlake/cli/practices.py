@@ -6,6 +6,8 @@ import dataclasses
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 import click
@@ -34,7 +36,7 @@ lost replication slot, a restored source or rows that nobody can mend.
   wardlake practices onboard --practice P1 --practice P2
   wardlake practices onboard --all
   wardlake practices onboard --all --new-slot      # after the slot was lost
-  wardlake practices onboard --practice P1 --no-snapshot   # its rows come as change files
+  wardlake practices onboard --all --no-snapshot   # their rows come as change files
 """
 
 
@@ -48,11 +50,35 @@ lost replication slot, a restored source or rows that nobody can mend.
 def onboard(options: Options, source: str, names: tuple[str, ...], every: bool, snapshot: bool, new_slot: bool) -> None:
     from wardlake.pipelines.practices.onboard import onboard as let_in
 
-    if bool(names) == every or (every and not snapshot):
-        raise click.UsageError("give --practice, or --all with a snapshot")
+    if bool(names) == every:
+        raise click.UsageError("give --practice, or --all")
     with _opened(options, source) as at_work:
         done = let_in(at_work, names, every=every, snapshot=snapshot, new_slot=new_slot, told=_told())
-        answer(options, done, f"{len(done['practices'])} practices let in, {done['entries']:,} entries wait to be merged")
+        answer(options, done, f"{len(done['practices'])} practices let in, {done['entries']:,} entries read")
+
+
+SAMPLE = """Write the bundled records as the change files of practices that share a database: conf/practices/clinics.yaml.
+
+\b
+  wardlake practices sample
+  wardlake practices capture --until-idle
+  wardlake practices onboard --all --no-snapshot
+  wardlake practices work --lane backfill --until-idle
+  wardlake practices marts
+"""
+
+
+@practices.command(help=SAMPLE)
+@click.option(
+    "--source", default="", help="A Synthea export: a name under conf/sources/, or NAME=FOLDER; by default the bundled one."
+)
+@command_flags
+def sample(options: Options, source: str) -> None:
+    from wardlake.pipelines.practices.sample import write_sample
+
+    with opened(options) as context:
+        done = write_sample(context.settings, context.wiring, source)
+        answer(options, done, f"{sum(done['rows'].values()):,} rows of {len(done['rows'])} tables in {done['folder']}")
 
 
 CAPTURE = """Read changes of the source into the change log, for ever. One application at a time.
@@ -93,7 +119,7 @@ def work(options: Options, source: str, lane: str, until_idle: bool) -> None:
         text = f"{done.pieces} practices' pieces in {done.groups} groups, {done.rows:,} entries; {len(done.set_aside)} set aside"
         answer(options, dataclasses.asdict(done), text)
         if done.set_aside:  # the answer is printed: stdout holds one object
-            part = DoneInPart("Practices were set aside.", which=done.set_aside, next_step="wardlake practices board")
+            part = DoneInPart("Practices were set aside.", which=done.set_aside, next_step="wardlake practices freshness")
             sys.exit(report_error(part, as_json=False))
 
 
@@ -122,16 +148,80 @@ def ingest(options: Options, source: str, names: tuple[str, ...], lane: str | No
         answer(options, done, "\n".join(line(each) for each in done["practices"]) or "nothing waits")
 
 
-@practices.command(help="How far each practice is: its lane, what waits, the last change that was merged, why it is set aside.")
+MARTS_HELP = """Bring the practices' marts up to date: of those with changes since, or whose day has changed.
+
+A practice that cannot be built keeps what it had; then the command ends with 22 and names it.
+
+\b
+  wardlake practices marts
+  wardlake practices marts --practice P1 --mart visits --again
+"""
+
+
+@practices.command(help=MARTS_HELP)
 @_SOURCE
-@click.option("--practice", "names", multiple=True)
+@click.option("--practice", "names", multiple=True, help="A practice; may be given many times. By default all.")
+@click.option("--mart", "only", multiple=True, help="A mart; may be given many times. By default all.")
+@click.option("--day", type=click.DateTime(["%Y-%m-%d"]), help="As of this day, by default the last that is over.")
+@click.option("--again", is_flag=True, help="Also where nothing has changed.")
 @command_flags
-def board(options: Options, source: str, names: tuple[str, ...]) -> None:
-    from wardlake.pipelines.practices.watching import line, show
+def marts(
+    options: Options, source: str, names: tuple[str, ...], only: tuple[str, ...], day: datetime | None, again: bool
+) -> None:
+    from wardlake.pipelines.practices.marts import build_marts
+    from wardlake.pipelines.practices.watching import require
 
     with _opened(options, source) as at_work:
-        found = show(at_work, names)
-        answer(options, found, "\n".join(line(each) for each in found["practices"]) or "no practice was let in yet")
+        require(at_work, names)
+        done = build_marts(at_work, names, only=only, again=again, day=day.date() if day else None, told=_told())
+        lines = [f"{mart:<24} {count:>6} practices" for mart, count in done["built"].items()]
+        lines += [f"{mart}: not built, {', '.join(lacks)} missing" for mart, lacks in done["left_out"].items()]
+        answer(options, done, "\n".join(lines) or "every mart is up to date")
+        if done["failed"]:  # the answer is printed: stdout holds one object
+            which = [f"{practice}: {why}" for practice, why in done["failed"].items()]
+            part = DoneInPart(
+                "Practices keep what their marts held before.", which=which, next_step="wardlake practices freshness"
+            )
+            sys.exit(report_error(part, as_json=False))
+
+
+FRESHNESS = """Which practices have their marts of the day before, and which will not by the time that they expect them.
+
+How far each is merged, what waits, and why it is set aside stands beside it. Ends with 22 where a practice is late.
+
+\b
+  wardlake practices freshness
+  wardlake practices freshness --practice P1 --json
+  wardlake practices freshness --html board.html --metrics practices.prom
+  wardlake practices freshness --watch --every 60    # for ever; pages before the morning
+"""
+
+
+@practices.command(help=FRESHNESS)
+@_SOURCE
+@click.option("--practice", "names", multiple=True, help="A practice; may be given many times. By default all.")
+@click.option("--html", type=click.Path(path_type=Path, dir_okay=False), help="Write the board as a page.")
+@click.option("--metrics", type=click.Path(path_type=Path, dir_okay=False), help="Write counts in Prometheus' text format.")
+@click.option("--watch", is_flag=True, help="Look again and again, and page for practices at risk, until stopped.")
+@click.option("--every", type=click.FloatRange(min=0.1), default=60.0, show_default=True, help="Seconds between looks.")
+@command_flags
+def freshness(
+    options: Options, source: str, names: tuple[str, ...], html: Path | None, metrics: Path | None, watch: bool, every: float
+) -> None:
+    from wardlake.pipelines.practices import freshness as board
+    from wardlake.practices.freshness import Freshness
+
+    with _opened(options, source) as at_work:
+        outputs = board.Outputs(html=html, metrics=metrics)
+        if watch:
+            board.watch(at_work, names, outputs, every=every, told=_told())
+        found = board.look(at_work, names)
+        board.write(at_work, found, outputs)
+        shown = board.document(at_work, found)
+        answer(options, shown, board.text_of(shown))
+        late = [each.practice for each in found if each.freshness is Freshness.LATE]
+        if late:  # the answer is printed: stdout holds one object
+            sys.exit(report_error(DoneInPart("Practices are late.", which=late, next_step=board.RUNBOOK), as_json=False))
 
 
 @practices.command(help="Have practices that were set aside tried again, once what was wrong is mended.")
@@ -139,11 +229,10 @@ def board(options: Options, source: str, names: tuple[str, ...]) -> None:
 @click.option("--practice", "names", multiple=True, required=True)
 @command_flags
 def release(options: Options, source: str, names: tuple[str, ...]) -> None:
-    from wardlake.pipelines.practices.watching import require
+    from wardlake.pipelines.practices.onboard import release as let_go
 
     with _opened(options, source) as at_work:
-        require(at_work, names)
-        released = at_work.queue.release(names)
+        released = let_go(at_work, names)
         answer(options, {"released": released}, f"{len(released)} tried again: {', '.join(released) or 'none was set aside'}")
 
 

@@ -1,0 +1,206 @@
+"""`wardlake practices freshness`: the board, and the watch that pages before the morning.
+
+The watch asks the queue and the registry and nothing else: it lives on when the scheduler, Spark or the lake does not.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from wardlake.pipelines.practices.marts import BUILT, marts_that_can_be_built
+from wardlake.pipelines.practices.opening import Practices, Told
+from wardlake.pipelines.practices.pace import paces
+from wardlake.pipelines.practices.watching import describe, line, require
+from wardlake.ports.pager import Page, PagerUnavailable
+from wardlake.ports.registry import RegistryUnavailable
+from wardlake.practices.freshness import Freshness, Verdict, judge_all, metrics
+from wardlake.practices.log_entries import NOBODY
+
+RUNBOOK = "docs/runbooks/practice-late.md"
+RUNBOOK_ASIDE = "docs/runbooks/practice-set-aside.md"
+PAGED = "practice-freshness-pages"
+NAMED_IN_A_PAGE = 50
+_ALARMING = (Freshness.AT_RISK, Freshness.LATE)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outputs:
+    """Files that are replaced at every look."""
+
+    html: Path | None = None
+    metrics: Path | None = None
+
+
+def look(practices: Practices, names: Collection[str] = ()) -> list[Verdict]:
+    """Every practice asked for, or all that were let in or met, the worst first."""
+    registry, source = practices.ports.registry, practices.spec.name
+    require(practices, names)
+    found = judge_all(practices.spec, practices.queue.states(), _days(practices), _now(practices), paces(registry, source))
+    return [each for each in found if not names or each.practice in names]
+
+
+def document(practices: Practices, found: Sequence[Verdict]) -> dict[str, Any]:
+    """The board as data. `of_no_practice`: entries that wait since nobody can tell whose they are."""
+    strangers = [state for state in practices.queue.states() if not state.onboarded]
+    return {
+        "source": practices.spec.name,
+        "at": _now(practices).isoformat(),
+        "practices": [_row(each) for each in found],
+        "not_let_in": [state.practice for state in strangers if state.practice != NOBODY],
+        "of_no_practice": sum(state.rows for state in strangers if state.practice == NOBODY),
+    }
+
+
+def text_of(board: Mapping[str, Any]) -> str:
+    """The board for people."""
+    lines = [f"{each['freshness']:<11} {line(each)}" for each in board["practices"]]
+    if board["not_let_in"]:
+        lines.append(f"not let in: {', '.join(board['not_let_in'])}")
+    if board["of_no_practice"]:
+        lines.append(f"{board['of_no_practice']:,} entries of no practice wait: {RUNBOOK_ASIDE}")
+    return "\n".join(lines) or "no practice was let in yet"
+
+
+def write(practices: Practices, found: Sequence[Verdict], outputs: Outputs) -> None:
+    """The page and the metrics, each replaced as a whole."""
+    if outputs.html:
+        _replace(outputs.html, render(practices, found))
+    if outputs.metrics:
+        _replace(outputs.metrics, metrics(found, _now(practices)))
+
+
+def render(practices: Practices, found: Sequence[Verdict]) -> str:
+    """The board as one page: no script, nothing fetched; names are escaped."""
+    environment = Environment(
+        loader=PackageLoader("wardlake.pipelines.practices", "templates"), autoescape=True, undefined=StrictUndefined
+    )
+    return environment.get_template("board.html.j2").render(
+        source=practices.spec.name,
+        at=_now(practices).strftime("%Y-%m-%d %H:%M"),
+        counts=[(kind.value, sum(each.freshness is kind for each in found)) for kind in Freshness],
+        practices=[_row(each) for each in found],
+    )
+
+
+def watch(practices: Practices, names: Collection[str], outputs: Outputs, *, every: float, told: Told) -> None:
+    """Look for ever. Where the queue does not answer, that is what is paged: nobody knows how fresh anything is."""
+    blind = ""
+    while True:
+        try:
+            found = look(practices, names)
+            alarm(practices, found, told)
+            blind = ""
+            write(practices, found, outputs)
+        except RegistryUnavailable as problem:
+            page = _blind(practices, str(problem))
+            if page.key != blind and _page(practices, page, told):
+                blind = page.key
+        except OSError as problem:
+            told(f"the board cannot be written: {type(problem).__name__}")
+        time.sleep(every)
+
+
+def alarm(practices: Practices, found: Sequence[Verdict], told: Told) -> list[str]:
+    """Page for practices at risk or late that nobody was paged for yet; returns them.
+
+    Each practice is paged for once a morning at risk and once late: one page names all that a look found.
+    """
+    registry = practices.ports.registry
+    fresh = [each for each in found if each.freshness in _ALARMING and registry.get(PAGED, _incident(practices, each)) is None]
+    if not fresh or not _page(practices, _alarm_page(practices, fresh), told):
+        return []
+    for each in fresh:
+        registry.put(PAGED, _incident(practices, each), {"at": _now(practices).isoformat()})
+    return [each.practice for each in fresh]
+
+
+def _alarm_page(practices: Practices, fresh: Sequence[Verdict]) -> Page:
+    shown = [_words(each) for each in fresh[:NAMED_IN_A_PAGE]]
+    more = len(fresh) - len(shown)
+    late = sum(each.freshness is Freshness.LATE for each in fresh)
+    key = hashlib.sha256("\n".join(_incident(practices, each) for each in fresh).encode()).hexdigest()
+    return Page(
+        key=f"practices/{practices.spec.name}/freshness/{key}",
+        title=f"{late} practices of {practices.spec.name} are late, {len(fresh) - late} at risk",
+        lines=(*shown, *([f"and {more} more: wardlake practices freshness"] if more else [])),
+        runbook=RUNBOOK,
+        run_id="",
+    )
+
+
+def _words(each: Verdict) -> str:
+    """Practice, lane, last good watermark, estimate."""
+    mark = each.state.watermark.committed_at
+    merged = f"merged to {mark.astimezone(UTC):%Y-%m-%d %H:%M}" if mark else "nothing merged yet"
+    estimate = f"{each.estimate.astimezone(UTC):%H:%M}" if each.estimate else "not known"
+    has = f"has {each.has}" if each.has else "has no marts"
+    why = f", {each.state.reason}" if each.state.reason else ""
+    due = f"due {each.due:%Y-%m-%d %H:%M} UTC"
+    return f"{each.practice}: {each.freshness}, {due}, {has}, {each.state.lane} lane, {merged}, estimate {estimate}{why}"
+
+
+def _blind(practices: Practices, problem: str) -> Page:
+    return Page(
+        key=f"practices/{practices.spec.name}/blind/{_now(practices):%Y-%m-%d-%H}",
+        title=f"The freshness of {practices.spec.name} is not known: the queue does not answer",
+        lines=(problem,),
+        runbook="docs/runbooks/storage-unavailable.md",
+        run_id="",
+    )
+
+
+def _page(practices: Practices, page: Page, told: Told) -> bool:
+    """Whether somebody was told; where not, the next look tries again."""
+    try:
+        practices.ports.pager.page(page)
+    except PagerUnavailable as problem:
+        told(f"nobody could be paged ({problem}): {page.title}")
+        return False
+    told(page.title)
+    return True
+
+
+def _days(practices: Practices) -> dict[str, date]:
+    """By practice, the day that every mart which can be built holds all changes of."""
+    wanted = [mart.name for mart in marts_that_can_be_built(practices)]
+    prefix = f"{practices.spec.name}/"
+    found: dict[str, date] = {}
+    for key, built in practices.ports.registry.find(BUILT, prefix):
+        whole = [built.get(name, {}).get("whole") for name in wanted]
+        if whole and all(whole):
+            found[key.removeprefix(prefix)] = min(map(date.fromisoformat, whole))
+    return found
+
+
+def _row(each: Verdict) -> dict[str, Any]:
+    return {
+        **describe(each.state),
+        "freshness": each.freshness.value,
+        "has": each.has.isoformat() if each.has else None,
+        "wants": each.wants.isoformat(),
+        "due": each.due.isoformat(),
+        "estimate": each.estimate.isoformat() if each.estimate else None,
+    }
+
+
+def _incident(practices: Practices, each: Verdict) -> str:
+    return f"{practices.spec.name}/{each.practice}/{each.wants.isoformat()}/{each.freshness.value}"
+
+
+def _now(practices: Practices) -> datetime:
+    return practices.ports.clock.now().astimezone(UTC)
+
+
+def _replace(path: Path, text: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    fresh = path.with_name(f".{path.name}.new")
+    fresh.write_text(text, "utf-8")
+    fresh.replace(path)
