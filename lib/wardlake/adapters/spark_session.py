@@ -40,7 +40,7 @@ FIXED = frozenset(
 # What a JVM takes only when it is started.
 AT_LAUNCH = frozenset({"spark.driver.memory", JAVA_OPTIONS, "spark.driver.extraClassPath"})
 
-# An executor begins to log before it hears of the driver's level, and forgets a level that it heard too early: its own file, which
+# An executor logs before it hears of the driver's level, and forgets a level that it heard too early: a file of its own, which
 # `wardlake` brings to every worker, has logging off from its first line.
 EXECUTORS_OPTIONS = "spark.executor.extraJavaOptions"
 QUIET = logging_by("executors.log4j2.properties")
