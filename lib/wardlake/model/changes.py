@@ -8,6 +8,7 @@ from datetime import datetime
 from enum import StrEnum
 
 Row = Mapping[str, str | None]  # every value as the source writes it; None for null
+EPOCH = 2**64  # more than any position of PostgreSQL: positions after a source was begun again are greater than all before
 
 
 class Operation(StrEnum):
@@ -37,6 +38,7 @@ class RowChange:
 
     `new`: the row after it, absent for a delete. `old`: what the source says of the row before it, whole or its key alone; absent
     for an insert and where the key stayed. `unchanged`: columns that `new` leaves out since the source did not send them again.
+    `stays_within`: the source says that no practice but the row's is concerned.
     """
 
     table: str
@@ -46,6 +48,7 @@ class RowChange:
     new: Row | None = None
     old: Row | None = None
     unchanged: frozenset[str] = frozenset()
+    stays_within: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

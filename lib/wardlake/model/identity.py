@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 
@@ -22,6 +22,7 @@ class Identity:
     """A caller. `subject` is stable and unique; `source` says which credential spoke (`vault`, `oidc`, `operating-system`).
 
     `credential` is an opaque fingerprint of the credential's owner: two approvals by one `credential` are one person's.
+    `names`: what this person is called elsewhere, as far as the credential says so.
     """
 
     subject: str
@@ -30,6 +31,11 @@ class Identity:
     credential: str
     second_factor: bool = False
     production: bool = True
+    names: frozenset[str] = field(default=frozenset(), repr=False)
+
+    def is_called(self, name: str) -> bool:
+        """Whether the name is this person's, in capitals or not."""
+        return name.casefold() in {each.casefold() for each in (self.subject, *self.names)}
 
 
 def fingerprint(*owner: str) -> str:

@@ -62,6 +62,14 @@ class RecordsFrom:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class OwnCodes:
+    """A source's own codes for a value set of the marts: either `add` them to those that it has, or `replace` these."""
+
+    add: tuple[str, ...] = ()
+    replace: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PracticesSpec:
     """The practices of the source of the same name: the column that names a row's practice, and the lanes.
 
@@ -78,6 +86,7 @@ class PracticesSpec:
     append_seconds: float = 5.0
     append_rows: int = 20_000
     records: Mapping[str, RecordsFrom] = field(default_factory=dict)  # by kind: what marts are made of
+    value_sets: Mapping[str, OwnCodes] = field(default_factory=dict)  # by the name of a value set of the marts
     time_zone: str = "UTC"  # of practices that `time_zones` does not name, e.g. America/New_York
     time_zones: Mapping[str, str] = field(default_factory=dict)  # by practice
     expected_by: str = "06:00"  # when a practice's marts of the day before are expected, by its own clock

@@ -53,6 +53,10 @@ class LakeLayout:
         """One mart of all practices of a source, partitioned by practice."""
         return f"{self.zone(Zone.MARTS)}/{source}/{mart}"
 
+    def quarantine(self, source: str, table: str) -> str:
+        """What waits of practices that are set aside, of one raw table, partitioned by practice; beside the marts."""
+        return f"{self.zone(Zone.MARTS)}/{source}/quarantine_{table}"
+
     def acknowledged_files(self, source: str) -> str:
         """The names of the change files that are kept."""
         return f"{self.zone(Zone.RESTRICTED)}/practices/{source}/acknowledged_files"

@@ -4,22 +4,51 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
 
 from wardlake.model.changes import Position, Row, RowChange, TableEmptied
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Damaged:
+    """A part of the stream that cannot be read, and what must wait for it.
+
+    `place` names it, `stamp` tells one content of it from another, `why` holds no value. `practice`: whose changes alone it can
+    hold; None: nobody can know whose they are.
+    """
+
+    place: str
+    table: str
+    practice: str | None
+    stamp: str
+    why: str
+
+
 @dataclass(frozen=True, slots=True)
 class Batch:
     """Changes in their order. `end`: what may be acknowledged once they are kept; empty where no transaction ended among them.
 
-    A long transaction comes in several batches: what was kept of one that is told again has the same positions.
+    A long transaction comes in several batches: what was kept of one that is told again has the same positions. `damaged`: parts
+    that were found unreadable meanwhile; `mended`: places set aside before that are told by now.
     """
 
     changes: tuple[RowChange | TableEmptied, ...] = ()
     end: str = ""
+    damaged: tuple[Damaged, ...] = ()
+    mended: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Aside:
+    """What is set aside of a stream when it is opened: the stamp of each place. `released`: stamps of those that people let go,
+    to be told as they are. `practices`: the column by table that names a row's practice, by which a part is known to be one
+    practice's alone."""
+
+    stamps: Mapping[str, str] = field(default_factory=dict)
+    released: Mapping[str, str] = field(default_factory=dict)
+    practices: Mapping[str, str] = field(default_factory=dict)
 
 
 class SourceRows(Protocol):
@@ -67,6 +96,6 @@ class Captures(Protocol):
 
     def begin_again(self, needed: Mapping[str, Sequence[str]]) -> str: ...
 
-    def open(self, needed: Mapping[str, Sequence[str]], *, acknowledged: str) -> ChangeStream: ...
+    def open(self, needed: Mapping[str, Sequence[str]], *, acknowledged: str, aside: Aside | None = None) -> ChangeStream: ...
 
     def rows(self) -> AbstractContextManager[SourceRows]: ...

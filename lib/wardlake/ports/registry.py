@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from contextlib import AbstractContextManager
 from typing import Any, Protocol
 
@@ -42,6 +42,14 @@ class Registry(Protocol):
 
     def find(self, collection: str, prefix: str = "") -> list[tuple[str, Mapping[str, Any]]]:
         """Documents whose key starts with `prefix`, in key order."""
+        ...
+
+    def get_all(self, collection: str, keys: Collection[str]) -> dict[str, Mapping[str, Any]]:
+        """Those of these documents that are there, by key, as they stood at one moment."""
+        ...
+
+    def set_fields(self, collection: str, documents: Mapping[str, Mapping[str, Any]]) -> None:
+        """Insert each document, or set its fields in the one that is there, whose other fields stay; all in one transaction."""
         ...
 
     def delete(self, collection: str, key: str) -> None:

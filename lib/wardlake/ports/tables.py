@@ -54,6 +54,9 @@ class Tables(Protocol):
         """Write `rows` as the whole content of these partitions in one commit, one file each; others stay as they are.
 
         A partition without rows is emptied. The table is made where there is none. Every row's `partition` is one of `values`.
+
+        The warehouse reads such tables: raises `ContractBroken`, before anything is written, for one that it would not
+        (`wardlake.model.table_features`).
         """
         ...
 
@@ -65,6 +68,29 @@ class Tables(Protocol):
 
     def merge(self, path: str, rows: DataFrame, how: Merge) -> None:
         """Merge rows into a table in one commit; raises `ContractBroken` with the refusal's text where one is refused."""
+        ...
+
+    def remove(self, path: str, rows: DataFrame, *, on: str) -> None:
+        """Remove the rows that match one of these, in one commit. `on`: an SQL condition over `target` and `source`."""
+        ...
+
+    def compact(self, path: str, *, where: str = "") -> None:
+        """Write small files together, so that every partition has few; no row changes. `where`: of these partitions alone."""
+        ...
+
+    def purge(self, path: str) -> None:
+        """Write files anew that still hold rows which were removed from them; these go with the next `vacuum`."""
+        ...
+
+    def keep_history(self, path: str, *, days: int) -> None:
+        """From now on what the table was is kept for so many days. A commit, where it was kept for another time."""
+        ...
+
+    def end_history(self, path: str) -> None:
+        """Remove files that no version within the days of `keep_history` needs; a day at least, in which writers have committed.
+
+        No commit, and safe beside writers. What it costs grows with the files that are there and not with the versions.
+        """
         ...
 
     def current_version(self, path: str) -> int: ...

@@ -54,11 +54,11 @@ class WorkQueue(Protocol):
         ...
 
     def caught_up(self, at: datetime) -> None:
-        """Everything that the source had committed by then is in the log and enqueued."""
+        """Everything that the source had committed by then is in the log and enqueued. Never later than the store's own clock."""
         ...
 
     def captured_to(self) -> datetime | None:
-        """Up to when everything is captured; None before anything was."""
+        """Up to when everything is captured; None before anything was, and where the store's clock has gone back behind it."""
         ...
 
     def epoch(self) -> int:
@@ -81,7 +81,7 @@ class WorkQueue(Protocol):
         ...
 
     def renew(self, lease: Lease, seconds: int) -> bool:
-        """Keep a lease for longer; False where it was lost."""
+        """Keep a lease for longer; False where it, or a practice of it, was lost."""
         ...
 
     def complete(self, lease: Lease, pieces: Sequence[Piece], *, small_rows: int) -> bool:
@@ -95,12 +95,34 @@ class WorkQueue(Protocol):
         """A practice leaves its lease unmerged, for a reason; False where the lease was lost."""
         ...
 
+    def hold(self, practices: Collection[str], *, reason: str, tables: Collection[str]) -> None:
+        """Set practices aside that nobody has to answer for themselves; those not let in, or aside already, stay as they are.
+
+        Their leases end: who is merging them finds them lost, and nothing of them is taken after it.
+        """
+        ...
+
+    def close(self, practice: str, *, reason: str) -> None:
+        """A practice is one no more: nobody takes its changes, and what comes of it waits in quarantine for this reason."""
+        ...
+
+    def now(self) -> datetime:
+        """The store's clock: leases, arrivals and what is captured go by it."""
+        ...
+
     def give_back(self, lease: Lease) -> None:
         """What is left of a lease waits again."""
         ...
 
-    def release(self, practices: Collection[str]) -> list[str]:
-        """Let go of practices that were set aside; returns those that were."""
+    def release(self, practices: Collection[str], *, reason: str = "") -> list[str]:
+        """Let go of practices that were set aside, for a `reason` only where one is given; returns those that were.
+
+        Who is to be read anew stays aside.
+        """
+        ...
+
+    def to_read_anew(self, practices: Collection[str]) -> list[str]:
+        """Which of these were let in before capture began again: what was lost then only their rows can tell."""
         ...
 
     def states(self, practices: Collection[str] = ()) -> list[PracticeState]:
