@@ -4,7 +4,7 @@ BENCH_TIMES ?= 105
 TESTS_AT_ONCE ?= 2
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup setup-dev setup-tests demo test test-fast lint types bench lock clean
+.PHONY: help setup setup-dev setup-tests demo nightly attest test test-fast lint types bench lock clean
 
 help:  ## Say what there is to run
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -21,7 +21,7 @@ setup-dev:  ## Set up what needs no server: tests, linters, types
 	@infra/setup/jars.sh
 	@infra/setup/classes.sh
 
-setup-tests: setup-dev  ## Set up the servers that the tests start: PostgreSQL, OpenBao, MinIO, Airflow
+setup-tests: setup-dev  ## Set up the servers that the tests start: PostgreSQL, OpenBao, MinIO, Trino, Keycloak, Airflow
 	@infra/setup/python.sh airflow
 	@infra/setup/servers.sh
 
@@ -29,11 +29,17 @@ demo: setup  ## Turn the bundled sample into a de-identified dataset
 	@.venv/bin/wardlake keys create --source synthea --lake .lake/demo
 	@.venv/bin/wardlake dev refresh --source synthea --lake .lake/demo
 
+nightly: setup-tests  ## Run a night of the sample's practices on a real Airflow, with servers of its own
+	@$(PYTHON) -m tests.dags.nightly
+
 test: setup-tests lint types  ## Run every check and every test, servers included; TESTS_AT_ONCE=2 processes share them by file
 	@$(PYTHON) -m pytest -n $(TESTS_AT_ONCE) --dist loadfile --no-loadscope-reorder --durations 15
 
 test-fast: setup-dev  ## Run the tests that start no server
 	@$(PYTHON) -m pytest -n $(TESTS_AT_ONCE) --dist loadfile --no-loadscope-reorder tests/architecture tests/unit tests/spec
+
+attest: setup-tests  ## Attack the sample's marts in a real Trino, as one practice after another's rows
+	@$(PYTHON) -m tests.end_to_end.attest_sample
 
 lint: setup-dev  ## Check style and the layers
 	@.venv/bin/ruff check lib tests airflow_dags jobs

@@ -1,4 +1,4 @@
-"""A real Airflow: api-server, scheduler and dag-processor with the LocalExecutor, on PostgreSQL, over `airflow_dags/`."""
+"""A real Airflow with the LocalExecutor, on PostgreSQL, over `airflow_dags/`: api-server, scheduler, dag-processor, triggerer."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import json
 import os
 import secrets
 import subprocess
+import sys
 import time
 import urllib.error
 import urllib.request
@@ -20,6 +21,7 @@ from tests.servers.postgres import Database, PostgresServer
 from tests.servers.processes import LOOPBACK, ROOT, ServerFailed, ServerProcess, data_folder, free_port, running
 
 PROGRAM = ROOT / ".venv-airflow" / "bin" / "airflow"
+POOLS = ROOT / "infra" / "airflow" / "pools.json"
 ENDED = ("success", "failed")
 
 
@@ -60,6 +62,23 @@ class AirflowServer:
     def task_states(self, dag: str, run: str) -> dict[str, str | None]:
         return {name: task["state"] for name, task in self.tasks(dag, run).items()}
 
+    def mapped(self, dag: str, run: str, task: str) -> dict[str, dict[str, Any]]:
+        """The instances of a mapped task, by the name that each part is shown under."""
+        listed = self.ask(f"dags/{dag}/dagRuns/{run}/taskInstances/{task}/listMapped?limit=100")["task_instances"]
+        return {str(each["rendered_map_index"]): each for each in listed}
+
+    def let_run(self, dag: str) -> None:
+        """Wait until the dag-processor has read a DAG, and let it run."""
+        _wait_for_dag(self, dag)
+
+    def set_variable(self, name: str, value: object) -> None:
+        self.ask("variables", {"key": name, "value": str(value)})
+
+    def make_pools(self) -> None:
+        """The pools of `infra/airflow`."""
+        for name, given in json.loads(POOLS.read_text()).items():
+            self.ask("pools", {"name": name, **given})
+
     def tails(self) -> str:
         return "\n".join(process.tail() for process in self.processes)
 
@@ -95,7 +114,9 @@ def start_airflow(database: Database, environment: Mapping[str, str]) -> Airflow
     )
     if migrated.returncode != 0:
         raise ServerFailed(f"airflow db migrate: {migrated.stderr[-2000:]}")
-    parts = {"api-server": lambda: _answers(server.address), "scheduler": lambda: True, "dag-processor": lambda: True}
+    parts = {"api-server": lambda: _answers(server.address)} | dict.fromkeys(
+        ("scheduler", "dag-processor", "triggerer"), lambda: True
+    )
     try:
         for part, ready in parts.items():
             process = ServerProcess([str(PROGRAM), part], folder / f"{part}.log", ready, settings, timeout=180)
@@ -136,10 +157,10 @@ def _settings(database: Database, folder: Path, port: int) -> dict[str, str]:
     address = f"http://{LOOPBACK}:{port}"
     return {
         "AIRFLOW_HOME": str(folder),
-        "PYTHONPATH": str(ROOT / "lib"),
+        "PYTHONPATH": f"{ROOT / 'lib'}:{ROOT / 'airflow_dags'}",
         "AIRFLOW__CORE__DAGS_FOLDER": str(ROOT / "airflow_dags"),
         "AIRFLOW__CORE__EXECUTOR": "LocalExecutor",
-        "AIRFLOW__CORE__PARALLELISM": "2",
+        "AIRFLOW__CORE__PARALLELISM": "4",
         "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
         "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": f"{address}/execution/",
         "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_ALL_ADMINS": "True",
@@ -154,9 +175,19 @@ def _settings(database: Database, folder: Path, port: int) -> dict[str, str]:
         "AIRFLOW__DATABASE__SQL_ALCHEMY_POOL_SIZE": "3",
         "AIRFLOW__DAG_PROCESSOR__REFRESH_INTERVAL": "10",
         "AIRFLOW__DAG_PROCESSOR__PARSING_PROCESSES": "1",
+        "AIRFLOW__DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": "3600",  # they do not change: read once
         "AIRFLOW__LOGGING__TRIGGER_LOG_SERVER_PORT": str(free_port()),
         "AIRFLOW__LOGGING__WORKER_LOG_SERVER_PORT": str(free_port()),
         "AIRFLOW__SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME": "0.5",
+    }
+
+
+def night_environment(folder: Path) -> dict[str, str]:
+    """What the DAG of the night is told: the program, and a folder with configuration and lake."""
+    return {
+        "WARDLAKE_NIGHT_PROGRAM": str(Path(sys.executable).parent / "wardlake"),
+        "WARDLAKE_NIGHT_FLAGS": f"--conf {folder}/conf --lake {folder}/lake --env practices",
+        "WARDLAKE_NIGHT_FOLDER": str(folder),
     }
 
 
@@ -167,14 +198,23 @@ def step_program(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def airflow_server(postgres_server: PostgresServer, step_program: Path) -> Iterator[AirflowServer]:
-    """One Airflow for the run, its steps run by `tests/dags/scripted_step.py` instead of Spark."""
+def night_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the night of the practices finds its configuration and its lake."""
+    return tmp_path_factory.mktemp("night")
+
+
+@pytest.fixture(scope="session")
+def airflow_server(postgres_server: PostgresServer, step_program: Path, night_folder: Path) -> Iterator[AirflowServer]:
+    """One Airflow for the run, its refreshes run by `tests/dags/scripted_step.py` instead of Spark, its nights by the program."""
     environment = {
         "WARDLAKE_PROGRAM": str(ROOT / "tests" / "dags" / "scripted_step.py"),
         "WARDLAKE_FLAGS": f"--lake {step_program}",
         "WARDLAKE_FOLDER": str(step_program),
         "WARDLAKE_RETRIES": "3",
         "WARDLAKE_RETRY_SECONDS": "2",
+        **night_environment(night_folder),
+        "WARDLAKE_NIGHT_TURN_SECONDS": "20",
+        "WARDLAKE_NIGHT_DEADLINE_VARIABLE": "night_deadline_seconds",
     }
     with running(lambda: start_airflow(postgres_server.fresh_database("airflow"), environment)) as server:
         yield server

@@ -103,6 +103,11 @@ class ServerProcess:
     def tail(self) -> str:
         return self.log.read_text(errors="replace")[-2000:]
 
+    def signal(self, number: int) -> None:
+        """Send a signal to the server; nothing happens where it does not run."""
+        if self.process is not None:
+            self.process.send_signal(number)
+
     def stop(self) -> None:
         """End the server and wait; harmless when it does not run."""
         if self.process is None:

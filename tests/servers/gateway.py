@@ -1,0 +1,162 @@
+"""A real HTTPS gateway before a Trino, as customers have them. It hands on what it is given, unless it makes a mistake."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import http.client
+import re
+import ssl
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+import jwt
+from tests.servers.processes import LOOPBACK
+from tests.servers.trino import TrinoServer
+
+OF_ONE_CONNECTION = {"Connection", "Transfer-Encoding", "Content-Length", "Accept-Encoding"}
+INTERNAL = ("/v1/memory", "/v1/task", "/v1/dynamicFilter")
+RESULTS = re.compile(r"/v1/statement/(?:queued|executing)/(\d\w+)/\w+/\d+")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Asked:
+    """A request as a client sent it; headers' names are written as `X-Trino-User` is."""
+
+    method: str
+    path: str
+    headers: Mapping[str, str]
+    body: bytes = b""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Knowledge:
+    """What the gateway has and its clients do not: a user of its own, the servers' secret, and addresses of results by query."""
+
+    user: str
+    password: str = field(repr=False)
+    secret: str = field(repr=False)
+    results: dict[str, str] = field(default_factory=dict, repr=False)
+
+
+Mistake = Callable[[Asked, Knowledge], Asked]
+
+
+def no_mistake(asked: Asked, known: Knowledge) -> Asked:
+    return asked
+
+
+def believes(header: str) -> Mistake:
+    """Whoever the header names is signed in: the last word of `user=ben` and of `Subject="CN=ben"` is the name.
+
+    The header stays here: Trino refuses some of them.
+    """
+
+    def mistake(asked: Asked, known: Knowledge) -> Asked:
+        words = re.findall(r"[\w.-]+", asked.headers.get(header, ""))
+        others = {name: value for name, value in asked.headers.items() if name != header}
+        return _signed_in(replace(asked, headers=others), known, words[-1]) if words else asked
+
+    return mistake
+
+
+def takes_any_proof(asked: Asked, known: Knowledge) -> Asked:
+    """Whoever gives a name and a proof is signed in, whatever the proof."""
+    named = asked.headers.get("X-Trino-User", "")
+    return _signed_in(asked, known, named) if named and "Authorization" in asked.headers else asked
+
+
+def opens_internal_pages(asked: Asked, known: Knowledge) -> Asked:
+    """Speaks as one of the servers, by Trino's token of the shared secret."""
+    if not asked.path.startswith(INTERNAL):
+        return asked
+    key = hashlib.sha256(known.secret.encode()).digest()
+    token = jwt.encode({"sub": "gateway", "exp": int(time.time()) + 300}, key, algorithm="HS256")
+    return replace(asked, headers={**asked.headers, "X-Trino-Internal-Bearer": token})
+
+
+def shows_operators_pages(asked: Asked, known: Knowledge) -> Asked:
+    """What is open to all leads to the list of queries, as an operator sees it."""
+    return _signed_in(replace(asked, path="/v1/query"), known, known.user) if asked.path == "/v1/status" else asked
+
+
+def fills_in_secrets(asked: Asked, known: Knowledge) -> Asked:
+    """A query's id is enough: the rest of the address of its results is remembered."""
+    results = RESULTS.fullmatch(asked.path)
+    return replace(asked, path=known.results.get(results[1], asked.path)) if results else asked
+
+
+def reads_paths(table: str) -> Mistake:
+    """A path where a table's name belongs is read, by the gateway's own user: here the folder is that of one table."""
+
+    def mistake(asked: Asked, known: Knowledge) -> Asked:
+        body = re.sub(rb'\S*"delta\.`[^`]*`"', table.encode(), asked.body)
+        return asked if body == asked.body else _signed_in(replace(asked, body=body), known, known.user)
+
+    return mistake
+
+
+def _signed_in(asked: Asked, known: Knowledge, name: str) -> Asked:
+    """As somebody, by the gateway's own user, who may be anybody."""
+    proof = base64.b64encode(f"{known.user}:{known.password}".encode()).decode()
+    return replace(asked, headers={**asked.headers, "X-Trino-User": name, "Authorization": f"Basic {proof}"})
+
+
+@contextmanager
+def open_gateway(server: TrinoServer, *, user: str, password: str, mistake: Mistake = no_mistake) -> Iterator[str]:
+    """The address of a gateway before a server, with the server's certificate."""
+    known = Knowledge(user=user, password=password, secret=server.setting("internal-communication.shared-secret"))
+    trusted = ssl.create_default_context(cafile=str(server.certificate))
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def hand_on(self) -> None:
+            body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+            asked = Asked(method=self.command, path=self.path, headers=dict(_handed_on(self.headers.items())), body=body)
+            status, headers, answer = _ask(server.port, trusted, mistake(asked, known))
+            known.results.update((found[1], found[0]) for found in RESULTS.finditer(answer.decode(errors="replace")))
+            self.send_response_only(status)
+            for name, value in headers:
+                self.send_header(name, value)
+            self.send_header("Content-Length", str(len(answer)))
+            self.end_headers()
+            self.wfile.write(answer)
+
+        do_GET = do_POST = do_PUT = do_DELETE = hand_on  # noqa: N815 - so they are called
+
+        def log_message(self, format: str, *arguments: Any) -> None:
+            """Quiet."""
+
+    gateway = ThreadingHTTPServer((LOOPBACK, 0), Handler)
+    gateway.daemon_threads = True
+    own = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    own.load_cert_chain(server.key_store)
+    gateway.socket = own.wrap_socket(gateway.socket, server_side=True, do_handshake_on_connect=False)
+    threading.Thread(target=gateway.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
+    try:
+        yield f"https://localhost:{gateway.server_port}"
+    finally:
+        gateway.shutdown()
+        gateway.server_close()
+
+
+def _ask(port: int, trusted: ssl.SSLContext, asked: Asked) -> tuple[int, list[tuple[str, str]], bytes]:
+    """`Host` is the client's: Trino makes the addresses that it gives from it, so the client stays with the gateway."""
+    connection = http.client.HTTPSConnection("localhost", port, context=trusted, timeout=120)
+    try:
+        connection.request(asked.method, asked.path, body=asked.body or None, headers=dict(asked.headers))
+        answer = connection.getresponse()
+        return answer.status, _handed_on(answer.getheaders()), answer.read()
+    finally:
+        connection.close()
+
+
+def _handed_on(headers: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
+    named = ((name.title(), value) for name, value in headers)
+    return [(name, value) for name, value in named if name not in OF_ONE_CONNECTION]
