@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from chispa.dataframe_comparer import assert_df_equality
 from pyspark.sql import SparkSession
+from pyspark.sql import functions as F
 
 from wardlake.practices.marts.every import MARTS
 from wardlake.practices.marts.mart import find_untied
@@ -20,16 +21,16 @@ Row = Mapping[str, Any]
 ZONES = [{"practice_id": "north", "time_zone": "America/New_York"}, {"practice_id": "south", "time_zone": "UTC"}]
 
 
-def records(spark: SparkSession, as_of: date = DAY, **rows: list[Row]) -> Records:
+def records(spark: SparkSession, as_of: date = DAY, *, practices: Sequence[Row] = ZONES, **rows: Sequence[Row]) -> Records:
     """Records by kind; columns that a row leaves out are null, its practice is north."""
     of = {}
     for kind, columns in COLUMNS.items():
         schema = ", ".join(f"{name} {kind_of}" for name, kind_of in {"practice_id": "string", **columns}.items())
-        given = ZONES if kind == "practices" else rows.pop(kind, [])
+        given = practices if kind == "practices" else rows.pop(kind, [])
         values = [tuple({"practice_id": "north", **row}.get(name) for name in ("practice_id", *columns)) for row in given]
         of[kind] = spark.createDataFrame(values, schema)
     assert not rows
-    return Records(of=of, as_of=as_of)
+    return Records(of=of, zones={row["practice_id"]: row["time_zone"] for row in practices}, as_of=as_of)
 
 
 def built(name: str, of: Records) -> list[dict[str, Any]]:
@@ -69,7 +70,15 @@ def test_a_total_that_does_not_tie_names_the_practice(spark: SparkSession) -> No
     of, mart = records(spark, visits=visits), MARTS["visits"]
     rows = mart.build(of)
     for wrong in (rows.where("practice_id = 'north'"), rows.unionByName(rows.where("practice_id = 'south'"))):
-        assert [row[0] for row in find_untied(mart, wrong, of).collect()] == ["south"]
+        assert [tuple(row) for row in find_untied(mart, wrong, of).collect()] == [("south", False)]
+
+
+@pytest.mark.parametrize("practice", ["'stranger'", "cast(NULL AS string)"])
+def test_a_row_of_another_practice_or_of_none_is_foreign(spark: SparkSession, practice: str) -> None:
+    of, mart = records(spark, visits=[visit("a", "2026-06-02 12:00")]), MARTS["visits"]
+    rows = mart.build(of)
+    foreign = rows.withColumn("practice_id", F.expr(practice))
+    assert [row["is_foreign"] for row in find_untied(mart, rows.unionByName(foreign), of).collect()] == [True]
 
 
 def test_visits_stand_in_the_practice_s_own_hours(spark: SparkSession) -> None:
@@ -144,8 +153,10 @@ def test_preventive_care_counts_who_is_due_and_who_had_it_in_time(spark: SparkSe
             {"patient_id": "a", "code": "71651007", "done_at": datetime(2024, 10, 1, 12)},
             {"patient_id": "b", "code": "71651007", "done_at": datetime(2024, 9, 30, 12)},
             {"patient_id": "c", "code": "73761001", "done_at": datetime(2017, 1, 1, 12)},
-            {"patient_id": "b", "code": "104435004", "done_at": datetime(2025, 12, 31, 12)},
-            {"patient_id": "c", "code": "171207006", "done_at": datetime(2026, 1, 1, 12)},
+        ],
+        observations=[
+            {"patient_id": "b", "code": "57905-2", "observed_at": datetime(2025, 12, 31, 12), "value": "12"},
+            {"patient_id": "c", "code": "55758-7", "observed_at": datetime(2026, 2, 1, 12), "value": "2.0"},
         ],
         immunisations=[{"patient_id": "young", "code": "140", "given_at": datetime(2025, 7, 1, 12)}],
     )
@@ -181,7 +192,7 @@ def test_diabetes_control_takes_the_last_value_and_a_missing_one_for_poor(spark:
         ],
     )
     assert built("diabetes_control", of) == [
-        {"practice_id": "north", "denominator": 5, "poor_control": 4, "not_tested": 3, "mean_hba1c": 9.05}
+        {"practice_id": "north", "denominator": 5, "poor_control": 4, "not_tested": 3, "mean_hba1c": 9.05, "excluded": 0}
     ]
 
 
@@ -214,7 +225,9 @@ def test_blood_pressure_control_takes_the_lowest_of_the_last_day_outside_of_hosp
         visits=[*visits, ward],
         observations=[*pressures, *hospital],
     )
-    assert built("blood_pressure_control", of) == [{"practice_id": "north", "denominator": 3, "controlled": 1, "not_measured": 1}]
+    assert built("blood_pressure_control", of) == [
+        {"practice_id": "north", "denominator": 3, "controlled": 1, "not_measured": 1, "excluded": 0}
+    ]
 
 
 def test_prescriptions_by_month_and_drug(spark: SparkSession) -> None:

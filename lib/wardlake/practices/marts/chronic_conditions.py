@@ -7,9 +7,9 @@ from functools import reduce
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from wardlake.practices.marts.codes import CHRONIC_CONDITIONS
 from wardlake.practices.marts.mart import Mart
 from wardlake.practices.marts.records import Records
+from wardlake.practices.marts.value_sets.panels import CHRONIC_CONDITIONS
 
 
 def build(records: Records) -> DataFrame:
@@ -18,7 +18,7 @@ def build(records: Records) -> DataFrame:
     living = records.ages().select("practice_id", "patient_id")
     found = reduce(
         DataFrame.unionByName,
-        [records.with_condition(codes).withColumn("condition", F.lit(name)) for name, codes in CHRONIC_CONDITIONS.items()],
+        [records.with_condition(ill).withColumn("condition", F.lit(name)) for name, ill in CHRONIC_CONDITIONS.items()],
     )
     of_patients = found.join(living, ["practice_id", "patient_id"]).join(seen, ["practice_id", "patient_id"], "left")
     return of_patients.groupBy("practice_id", "condition").agg(
@@ -30,7 +30,7 @@ def total(records: Records) -> DataFrame:
     """Patients and conditions, each pair once."""
     ill = records["conditions"].where(F.col("started_on") <= F.lit(records.as_of))
     lasting = ill.where(F.coalesce(F.col("ended_on"), F.lit(records.as_of)) >= F.lit(records.year_begins))
-    names = {code: name for name, codes in CHRONIC_CONDITIONS.items() for code in codes}
+    names = {code: name for name, ill in CHRONIC_CONDITIONS.items() for code in records.codes(ill)}
     pairs = F.create_map(*(F.lit(text) for pair in names.items() for text in pair))
     named = lasting.withColumn("condition", F.try_element_at(pairs, F.col("code"))).where(F.col("condition").isNotNull())
     living = records.ages().select("practice_id", "patient_id")

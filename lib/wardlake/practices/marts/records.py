@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
+
+from wardlake.model.practices import OwnCodes
+from wardlake.practices.marts.value_sets.value_set import ValueSet
 
 # By kind of record, its columns with their types. Times are in UTC; `born_on` to `died_on` may be null.
 COLUMNS: Mapping[str, Mapping[str, str]] = {
@@ -18,6 +21,7 @@ COLUMNS: Mapping[str, Mapping[str, str]] = {
         "started_at": "timestamp",
         "ended_at": "timestamp",
         "visit_class": "string",
+        "code": "string",
     },
     "patients": {"patient_id": "string", "born_on": "date", "died_on": "date", "sex": "string"},
     "conditions": {"patient_id": "string", "code": "string", "started_on": "date", "ended_on": "date"},
@@ -55,11 +59,15 @@ COLUMNS: Mapping[str, Mapping[str, str]] = {
 class Records:
     """Records of some practices by kind, each row with its `practice_id`, as of a day in the practices' own time.
 
-    The measurement period of yearly measures is the calendar year up to and with that day.
+    `zones`: the time zones of all these practices, by name. The measurement period of yearly measures is the calendar year up to
+    and with that day.
+    `own_codes`: what the configuration makes of value sets, by name.
     """
 
     of: Mapping[str, DataFrame]
+    zones: Mapping[str, str]
     as_of: date
+    own_codes: Mapping[str, OwnCodes] = field(default_factory=dict)
 
     def __getitem__(self, kind: str) -> DataFrame:
         return self.of[kind]
@@ -79,18 +87,31 @@ class Records:
         visits = self.in_period("visits", "started_at").where(F.col("visit_class").isin(*AMBULATORY))
         return visits.where(F.col("patient_id").isNotNull()).select("practice_id", "patient_id").distinct()
 
-    def with_condition(self, codes: tuple[str, ...], *, begun_by: date | None = None) -> DataFrame:
+    def with_condition(self, ill: ValueSet, *, begun_by: date | None = None) -> DataFrame:
         """Patients, by practice, who have one of these conditions in the measurement period."""
         begun = F.col("started_on") <= F.lit(begun_by or self.as_of)
         lasts = F.col("ended_on").isNull() | (F.col("ended_on") >= F.lit(self.year_begins))
-        found = self["conditions"].where(F.col("code").isin(*codes) & begun & lasts)
+        found = self["conditions"].where(self.is_of(ill) & begun & lasts)
         return found.select("practice_id", "patient_id").distinct()
+
+    def codes(self, value_set: ValueSet) -> tuple[str, ...]:
+        """The codes of a value set, as the configuration adds to them or replaces them."""
+        own = self.own_codes.get(value_set.name, OwnCodes())
+        return own.replace or (*value_set.codes, *own.add)
+
+    def is_of(self, value_set: ValueSet, column: str = "code") -> Column:
+        """Whether a column holds a code of a value set."""
+        codes = self.codes(value_set)
+        return F.col(column).isin(*codes) if codes else F.lit(False)
+
+    def tells(self, value_set: ValueSet, column: str = "value") -> Column:
+        """Whether what was observed is of a value set, told by a code or by its name."""
+        return F.col(column).isin(*self.codes(value_set), *value_set.codes.values())
 
     def is_past(self, at: str) -> Column:
         """Whether a moment is over when the day is, where the practice is."""
-        zones = self["practices"].select("practice_id", "time_zone").collect()
         end = datetime.combine(self.as_of + timedelta(days=1), time())
-        ends = {row["practice_id"]: end.replace(tzinfo=ZoneInfo(row["time_zone"])).astimezone(UTC) for row in zones}
+        ends = {practice: end.replace(tzinfo=ZoneInfo(zone)).astimezone(UTC) for practice, zone in self.zones.items()}
         by_practice = F.create_map(*(F.lit(value) for pair in ends.items() for value in pair))
         return F.col(at) < F.element_at(by_practice, F.col("practice_id"))
 
@@ -112,3 +133,4 @@ def _years(day: date) -> Column:
 
 AMBULATORY = ("ambulatory", "outpatient", "wellness", "urgentcare", "virtual", "home")
 INPATIENT = ("inpatient",)
+HOSPITAL = ("inpatient", "emergency")

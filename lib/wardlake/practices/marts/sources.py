@@ -42,9 +42,9 @@ def select_records(
         for kind, found in spec.records.items()
         if found.table in raw
     }
-    zones = [(name, spec.time_zone_of(name)) for name in sorted(practices)]
-    of[DIRECTORY] = F.broadcast(spark.createDataFrame(zones, f"{PRACTICE} string, time_zone string"))
-    return Records(of=of, as_of=as_of)
+    zones = {name: spec.time_zone_of(name) for name in sorted(practices)}
+    of[DIRECTORY] = F.broadcast(spark.createDataFrame(list(zones.items()), f"{PRACTICE} string, time_zone string"))
+    return Records(of=of, zones=zones, as_of=as_of, own_codes=spec.value_sets)
 
 
 def _select(raw: DataFrame, kind: str, found: RecordsFrom, spec: PracticesSpec, practices: Collection[str]) -> DataFrame:
