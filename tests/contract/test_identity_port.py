@@ -294,6 +294,14 @@ def test_an_rsa_issuer_works_too() -> None:
     assert OidcIdentity(issuer, token(claims(), RSA_KEY, algorithm="RS256")).caller().roles == {Role.COMPLIANCE}
 
 
+def test_a_caller_answers_to_the_names_that_the_credential_says() -> None:
+    caller = OidcIdentity(ISSUER, token(claims(preferred_username="Ann", email="ann@example.org"))).caller()
+    assert caller.is_called("ann") and caller.is_called("ANN@example.org") and caller.is_called(caller.subject)
+    assert not caller.is_called("bob")
+    assert "ann@" not in f"{caller}"
+    assert SystemIdentity({ME: [Role.COMPLIANCE]}).caller().is_called(ME)
+
+
 def test_the_subject_shows_no_mail_address() -> None:
     identity = OidcIdentity(ISSUER, token(claims())).caller()
     assert "alice" not in f"{identity}"

@@ -46,7 +46,7 @@ PORTS: dict[str, tuple[str, str, tuple[str, ...]]] = {
     ),
 }
 # Ports with one implementation: one engine reads, writes and judges tables, on local disk and on S3A, here and in production;
-# and practices wait in PostgreSQL.
+# and practices wait in PostgreSQL, as do entitlements to them.
 ONE_ENGINE: dict[str, str] = {
     "tables.Tables": "delta_tables.DeltaTables",
     "contracts.Contracts": "great_expectations_contracts.GreatExpectationsContracts",
@@ -55,6 +55,11 @@ ONE_ENGINE: dict[str, str] = {
     "change_stream.SourceRows": "postgres_changes.PostgresRows",  # change files bring their rows themselves
     "change_stream.Captures": "captures.Captures",
     "work_queue.WorkQueue": "postgres_work_queue.PostgresWorkQueue",
+    "policy_files.PolicyFiles": "trino_policy_files.TrinoPolicyFiles",
+    "warehouse.Warehouse": "trino_warehouse.TrinoWarehouse",
+    "warehouse_door.WarehouseDoor": "trino_door.TrinoDoor",
+    "warehouse_door.Standing": "trino_door.TrinoDoor",  # what it begins
+    "entitlements.Entitlements": "postgres_entitlements.PostgresEntitlements",
 }
 
 

@@ -8,6 +8,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -100,6 +101,37 @@ def test_a_deleted_document_is_gone_and_deleting_again_does_nothing(registry: Re
     registry.delete("runs", "r1")
     registry.delete("runs", "r1")
     assert registry.get("runs", "r1") is None
+
+
+def test_many_are_got_at_once_and_those_that_are_not_there_are_left_out(registry: Registry) -> None:
+    for key in ("a", "b/1", "c"):
+        registry.put("runs", key, {"key": key})
+    registry.put("other", "d", {})
+    assert registry.get_all("runs", ["b/1", "a", "d", "none"]) == {"a": {"key": "a"}, "b/1": {"key": "b/1"}}
+    assert registry.get_all("runs", []) == {}
+
+
+def test_fields_are_set_in_many_documents_and_all_others_stay(registry: Registry) -> None:
+    registry.put("runs", "a", {"x": {"day": 1, "whole": 1}, "y": 2})
+    registry.put("runs", "c", {"x": 9})
+    registry.set_fields("runs", {"b": {"x": 5}, "a": {"x": {"day": None}, "z": DOCUMENT}})
+    assert dict(registry.find("runs")) == {"a": {"x": {"day": None}, "y": 2, "z": DOCUMENT}, "b": {"x": 5}, "c": {"x": 9}}
+    registry.set_fields("runs", {})
+    with pytest.raises(ValueError, match="JSON"):
+        registry.set_fields("runs", {"c": {"x": 1}, "d": {"x": float("nan")}})
+    assert registry.get_all("runs", ["c", "d"]) == {"c": {"x": 9}}
+
+
+def _set_own_field(kind: str, where: object, field: str) -> None:
+    registry = make_registry(kind, where)
+    keys = [f"k{n:03}" for n in range(50)]
+    for turn in range(10):
+        registry.set_fields("runs", {key: {field: turn} for key in (keys if field == "a" else reversed(keys))})
+
+
+def test_two_processes_that_set_fields_of_the_same_documents_lose_none(address: tuple[str, object], registry: Registry) -> None:
+    _run_in_processes([(_set_own_field, (*address, field)) for field in ("a", "b")])
+    assert [document for _, document in registry.find("runs")] == [{"a": 9, "b": 9}] * 50
 
 
 @pytest.mark.parametrize("bad", [{"x": float("nan")}, {"x": float("inf")}, {"x": "nul\0"}, {"x": object()}])
@@ -210,6 +242,59 @@ def test_a_killed_holder_lets_go(address: tuple[str, object], registry: Registry
         pass
 
 
+# --- connections that are kept -----------------------------------------------------------------------------------------
+
+
+def connections(server: PostgresServer, database: Database) -> set[int]:
+    with psycopg.connect(server.admin.dsn) as admin:
+        found = admin.execute("SELECT pid FROM pg_stat_activity WHERE datname = %s", (database.name,))
+        return {pid for (pid,) in found}
+
+
+def test_one_connection_serves_call_after_call(postgres_server: PostgresServer, migrated_database: Database) -> None:
+    registry = PostgresRegistry(migrated_database.dsn)
+    seen = []
+    for number in range(5):
+        registry.put("runs", "r1", {"n": number})
+        seen.append(connections(postgres_server, migrated_database))
+    assert (len(seen[0]), seen) == (1, [seen[0]] * 5)
+    assert PostgresRegistry(migrated_database.dsn).get("runs", "r1") == {"n": 4}  # committed each time
+
+
+def test_a_connection_that_broke_meanwhile_is_replaced(postgres_server: PostgresServer, migrated_database: Database) -> None:
+    registry = PostgresRegistry(migrated_database.dsn)
+    registry.put("runs", "r1", {"n": 1})
+    with psycopg.connect(postgres_server.admin.dsn, autocommit=True) as admin:
+        admin.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s", (migrated_database.name,))
+    registry.put("runs", "r1", {"n": 2})
+    assert registry.get("runs", "r1") == {"n": 2}
+
+
+def test_threads_share_a_registry(migrated_database: Database) -> None:
+    registry = PostgresRegistry(migrated_database.dsn)
+    with ThreadPoolExecutor(8) as threads:
+        done = threads.map(lambda number: registry.insert("runs", f"r{number}", {"n": number}), range(200))
+        assert all(done)
+    assert len(registry.find("runs")) == 200
+
+
+def _use_inherited(registry: PostgresRegistry) -> None:
+    for number in range(50):
+        registry.put("runs", "child", {"n": number})
+
+
+def test_a_forked_child_leaves_its_parent_s_connection_alone(migrated_database: Database) -> None:
+    registry = PostgresRegistry(migrated_database.dsn)
+    registry.put("runs", "parent", {"n": 0})
+    child = multiprocessing.get_context("fork").Process(target=_use_inherited, args=(registry,))
+    child.start()
+    for number in range(50):
+        registry.put("runs", "parent", {"n": number})
+    child.join(timeout=60)
+    assert child.exitcode == 0
+    assert {key: each["n"] for key, each in registry.find("runs")} == {"child": 49, "parent": 49}
+
+
 # --- away --------------------------------------------------------------------------------------------------------------
 
 
@@ -234,6 +319,8 @@ def test_a_registry_that_is_away_says_so_in_every_method(away: Registry) -> None
         lambda: away.insert("runs", "r1", {}),
         lambda: away.replace("runs", "r1", {}, {}),
         lambda: away.find("runs"),
+        lambda: away.get_all("runs", ["r1"]),
+        lambda: away.set_fields("runs", {"r1": {}}),
         lambda: away.delete("runs", "r1"),
         away.reachable,
         lambda: away.lock("dev/synthea").__enter__(),
@@ -279,7 +366,8 @@ def test_a_database_without_the_schema_is_unavailable(postgres_database: Databas
 
 
 def test_migrations_are_applied_once(postgres_database: Database) -> None:
-    assert migrate(postgres_database.dsn) == ("001_registry.sql", "002_audit.sql", "003_grants.sql", "004_practices.sql")
+    names = ("001_registry.sql", "002_audit.sql", "003_grants.sql", "004_practices.sql", "005_entitlements.sql")
+    assert migrate(postgres_database.dsn) == names
     assert migrate(postgres_database.dsn) == ()
 
 

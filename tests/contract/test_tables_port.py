@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import json
+import os
+import time
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pyspark.sql.functions as F
@@ -11,7 +16,7 @@ from tests.servers.minio import MinioServer, S3User, bucket_policy
 from tests.servers.processes import free_port
 
 from wardlake.adapters.delta_tables import DeltaTables
-from wardlake.model.errors import WardlakeError
+from wardlake.model.errors import ContractBroken, WardlakeError
 
 
 @pytest.fixture(scope="module")
@@ -126,6 +131,82 @@ def test_vacuum_keeps_deletion_vectors_of_kept_versions(tables: DeltaTables, lak
     tables.vacuum(table, keep_versions=(1,))
 
     assert tables.read(table, 1).where("id < 10").count() == 9
+
+
+def test_history_ends_after_its_days_without_a_commit_and_spares_who_still_writes(spark: SparkSession, tmp_path: Path) -> None:
+    path, tables = str(tmp_path / "t"), DeltaTables(spark)
+    for count in (3, 2, 1):
+        tables.replace(path, numbers(tables, count))
+    old, recent, live = (tables.data_files(path, version)[0].path for version in range(3))
+    tables.keep_history(path, days=2)
+    tables.keep_history(path, days=2)
+    removed_before(path, version=1, days=3)
+    removed_before(path, version=2, days=1)
+    for name, days in (("abandoned", 3), ("being-written", 1)):
+        file = Path(path, f"{name}.parquet")
+        file.write_bytes(b"x")
+        age(file, days)
+    versions = tables.current_version(path)
+
+    tables.end_history(path)
+
+    there = {file.name for file in Path(path).glob("*.parquet")}
+    assert there == {Path(recent).name, Path(live).name, "being-written.parquet"}
+    assert Path(old).name not in there
+    assert tables.current_version(path) == versions == 3
+    assert (read_ids(tables, path, 1), read_ids(tables, path)) == ([0, 1], [0])
+
+
+def removed_before(path: str, *, version: int, days: int) -> None:
+    """As if the files that this version removed had been removed so many days ago, and written before."""
+    file = Path(path, "_delta_log", f"{version:020}.json")
+    actions = [json.loads(line) for line in file.read_text().splitlines()]
+    for removed in (action["remove"] for action in actions if "remove" in action):
+        removed["deletionTimestamp"] -= days * 86_400_000
+        age(Path(path, removed["path"]), days + 30)
+    file.write_text("".join(f"{json.dumps(action)}\n" for action in actions))
+    Path(file.parent, f".{file.name}.crc").unlink(missing_ok=True)
+
+
+def age(file: Path, days: int) -> None:
+    moment = time.time() - days * 86_400
+    os.utime(file, (moment, moment))
+
+
+def test_what_the_end_of_history_costs_does_not_grow_with_versions(tables: DeltaTables, lake: str) -> None:
+    jobs = []
+    for count in (3, 20):
+        path = f"{lake}/{count}"
+        for _ in range(count):
+            tables.append(path, numbers(tables, 1))
+        tables.keep_history(path, days=1)
+        jobs.append(jobs_of(tables.spark, f"{path} ends", partial(tables.end_history, path)))
+    assert jobs[0] == jobs[1]
+
+
+def jobs_of(spark: SparkSession, name: str, act: Callable[[], object]) -> int:
+    """How many jobs of the engine something takes."""
+    spark.sparkContext.setJobGroup(name, name)
+    act()
+    spark.sparkContext.setJobGroup("others", "others")
+    return len(spark.sparkContext.statusTracker().getJobIdsForGroup(name))
+
+
+def test_one_partition_is_written_together_and_others_stay(tables: DeltaTables, lake: str) -> None:
+    path = f"{lake}/t"
+    for _ in range(3):
+        rows = tables.spark.range(4).selectExpr("id", "id % 2 AS part")
+        rows.write.format("delta").mode("append").partitionBy("part").save(path)
+
+    def files(part: int) -> int:
+        return sum(f"part={part}/" in each.path for each in tables.data_files(path))
+
+    before = files(0)
+    tables.compact(path, where="part = 1")
+    assert (files(0), files(1)) == (before, 1)
+    tables.compact(path)
+    assert (files(0), files(1)) == (1, 1)
+    assert len(read_ids(tables, path)) == 12
 
 
 def test_a_copied_folder_of_tables_reads_the_same_and_copying_repeats(tables: DeltaTables, lake: str) -> None:
@@ -271,3 +352,68 @@ def test_data_files_are_the_same_from_a_short_log_and_from_a_long_one(tables: De
         listed = {file.path.rpartition("/")[2] for file in tables.data_files(table, version)}
         read = {name.rpartition("/")[2] for name in tables.read(table, version).inputFiles()}
         assert listed == read
+
+
+# --- what the warehouse reads ------------------------------------------------------------------------------------------
+
+
+DEFAULTS = "spark.databricks.delta.properties.defaults"
+
+
+def partition_rows(spark: SparkSession) -> DataFrame:
+    return spark.createDataFrame([("north", 1), ("south", 2)], "practice_id string, visits int")
+
+
+@pytest.mark.parametrize(("setting", "feature"), [("enableTypeWidening", "typeWidening"), ("feature.variantType", "variantType")])
+def test_a_table_that_the_warehouse_could_not_read_is_not_made(
+    spark: SparkSession, tmp_path: Path, setting: str, feature: str
+) -> None:
+    path, tables = str(tmp_path / "mart"), DeltaTables(spark)
+    spark.conf.set(f"{DEFAULTS}.{setting}", "supported" if setting.startswith("feature.") else "true")
+    try:
+        with pytest.raises(ContractBroken, match="could not read") as told:
+            tables.replace_partitions(path, partition_rows(spark), partition="practice_id", values=["north", "south"])
+    finally:
+        spark.conf.unset(f"{DEFAULTS}.{setting}")
+    assert f"{path}: {feature}" in told.value.which
+    assert not tables.exists(path)
+
+
+def test_a_column_that_the_warehouse_could_not_read_is_not_written(spark: SparkSession, tmp_path: Path) -> None:
+    path, tables = str(tmp_path / "mart"), DeltaTables(spark)
+    rows = partition_rows(spark).selectExpr("practice_id", "parse_json('1') AS answer")
+    with pytest.raises(ContractBroken) as told:
+        tables.replace_partitions(path, rows, partition="practice_id", values=["north", "south"])
+    assert f"{path}: variantType" in told.value.which
+    assert not tables.exists(path)
+
+
+def test_a_table_that_was_changed_into_one_that_the_warehouse_cannot_read_is_left_as_it_is(
+    spark: SparkSession, tmp_path: Path
+) -> None:
+    path, tables = str(tmp_path / "mart"), DeltaTables(spark)
+    tables.replace_partitions(path, partition_rows(spark), partition="practice_id", values=["north", "south"])
+    spark.sql(f"ALTER TABLE delta.`{path}` SET TBLPROPERTIES ('delta.enableTypeWidening' = 'true')")
+    version = tables.current_version(path)
+    with pytest.raises(ContractBroken, match="could not read"):
+        tables.replace_partitions(path, partition_rows(spark), partition="practice_id", values=["north"])
+    assert tables.current_version(path) == version
+
+
+def test_a_partition_may_bring_a_column_that_the_others_do_not_have_yet(spark: SparkSession, tmp_path: Path) -> None:
+    path, tables = str(tmp_path / "mart"), DeltaTables(spark)
+    tables.replace_partitions(path, partition_rows(spark), partition="practice_id", values=["north", "south"])
+    wider = partition_rows(spark).where("practice_id = 'north'").selectExpr("practice_id", "1 AS excluded")
+    tables.replace_partitions(path, wider, partition="practice_id", values=["north"])
+    found = {row["practice_id"]: row["excluded"] for row in tables.read(path).collect()}
+    assert found == {"north": 1, "south": None}
+
+
+def test_deletion_vectors_are_no_hindrance(spark: SparkSession, tmp_path: Path) -> None:
+    path, tables = str(tmp_path / "mart"), DeltaTables(spark)
+    spark.conf.set(f"{DEFAULTS}.enableDeletionVectors", "true")
+    try:
+        tables.replace_partitions(path, partition_rows(spark), partition="practice_id", values=["north", "south"])
+    finally:
+        spark.conf.unset(f"{DEFAULTS}.enableDeletionVectors")
+    assert tables.read(path).count() == 2

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
+import psycopg
 import pytest
 from tests.servers.postgres import Database, PostgresServer
 
@@ -117,6 +119,17 @@ def test_capture_that_begins_again_sets_everybody_aside_until_they_are_read(queu
     assert {each.standing for each in queue.states()} == {Standing.QUARANTINED}
     queue.onboard(["north"], Lane.BACKFILL, base=2**65)
     assert [piece.base for piece in take(queue, Lane.BACKFILL).pieces] == [2**65]
+
+
+def test_who_was_let_in_before_capture_began_again_is_not_released_into_a_hole(queue: WorkQueue) -> None:
+    arrive(queue, {"north": 1})
+    queue.begin_again("to be read anew")
+    assert queue.to_read_anew(["north", "stranger"]) == ["north"]
+    assert queue.release(["north"]) == []
+    queue.onboard(["north"], Lane.BACKFILL, base=2**64 + 5)
+    assert queue.to_read_anew(["north"]) == []
+    assert queue.set_aside(take(queue, Lane.BACKFILL), "north", Standing.QUARANTINED, reason="a change without a key", tables=[])
+    assert queue.release(["north"]) == ["north"]
 
 
 def test_who_was_met_is_not_let_in(queue: WorkQueue) -> None:
@@ -251,6 +264,34 @@ def test_a_practice_set_aside_keeps_its_work_and_its_reason(queue: WorkQueue) ->
     assert taken(take(queue)) == [("north", 5)]
 
 
+def test_a_practice_that_is_held_is_lost_to_who_merges_it_and_nobody_takes_it(queue: WorkQueue) -> None:
+    arrive(queue, {"north": 3, "south": 2, "stranger": 1})
+    lease = take(queue, lease_seconds=0)  # run out, and nobody took it since
+    assert queue.renew(lease, 60)
+    for _ in range(2):
+        queue.hold(["north", "stranger"], reason="a damaged change file", tables=["visits"])
+    arrive(queue, {"north": 1})
+    assert not queue.renew(lease, 60)
+    assert not queue.complete(lease, lease.pieces, small_rows=SMALL)
+    assert not queue.set_aside(lease, "north", Standing.QUARANTINED, reason="late", tables=[])
+    queue.give_back(lease)
+    assert taken(take(queue)) == [("south", 2)]
+    assert (state(queue).standing, state(queue).reason) == (Standing.QUARANTINED, "a damaged change file")
+    assert state(queue, "stranger").reason == UNKNOWN
+    assert queue.release(["north"], reason="another") == []
+    assert queue.release(["north"], reason="a damaged change file") == ["north"]
+    assert taken(take(queue)) == [("north", 4)]
+
+
+def test_what_is_left_of_a_lease_can_be_kept(queue: WorkQueue) -> None:
+    arrive(queue, {"north": 3, "south": 1})
+    lease = take(queue)
+    north, south = lease.pieces
+    assert queue.complete(lease, [north], small_rows=SMALL)
+    assert not queue.renew(lease, 60)
+    assert queue.renew(replace(lease, pieces=(south,)), 60)
+
+
 def test_a_practice_that_waits_for_more_is_tried_when_more_comes(queue: WorkQueue) -> None:
     arrive(queue, {"north": 3})
     assert queue.set_aside(take(queue), "north", Standing.WAITING, reason="an update before its insert", tables=["visits"])
@@ -271,6 +312,76 @@ def test_a_practice_read_anew_begins_from_there_also_out_of_quarantine(queue: Wo
     assert (state(queue).lane, state(queue).standing) == (Lane.BACKFILL, Standing.READY)
     (piece,) = take(queue, Lane.BACKFILL).pieces
     assert (piece.practice, piece.base) == ("north", 2**70)
+
+
+def test_a_lease_from_before_the_clock_went_back_is_not_kept_for_ever(queue: WorkQueue, database: Database) -> None:
+    arrive(queue, {"north": 3, "south": 1})
+    limits = LaneSpec(slots=1, lease_seconds=60)
+    dead = queue.take(Lane.STEADY, limits)
+    assert dead is not None
+    back(database, "leased_until = leased_until + interval '30 seconds'")
+    assert queue.take(Lane.STEADY, limits) is None
+    back(database, "leased_until = leased_until + interval '1 day'")
+    assert taken(queue.take(Lane.STEADY, limits)) == taken(dead)
+    assert not queue.complete(dead, dead.pieces, small_rows=SMALL)
+
+
+def test_who_was_served_before_the_clock_went_back_has_its_turn(queue: WorkQueue, database: Database) -> None:
+    arrive(queue, {"north": 1})
+    lease = take(queue)
+    assert queue.complete(lease, lease.pieces, small_rows=SMALL)
+    back(database, "served_at = served_at + interval '1 day'")
+    arrive(queue, {"north": 1})
+    assert taken(take(queue)) == [("north", 1)]
+    arrive(queue, {"south": 1})
+    assert taken(take(queue)) == [("south", 1)]
+
+
+def back(database: Database, what: str) -> None:
+    """As if the server's clock had gone back since: what it wrote is that far ahead of it."""
+    with psycopg.connect(database.dsn, autocommit=True) as opened:
+        opened.execute(f"UPDATE wardlake.practices SET {what} WHERE practice IN ('north', 'south')".encode())
+
+
+def test_a_commit_of_the_future_moves_no_watermark_beyond_the_store_s_clock(queue: WorkQueue) -> None:
+    future = queue.now() + timedelta(days=300)
+    arrive(queue, {"north": 1}, at=future)
+    oldest = state(queue).oldest
+    assert oldest is not None
+    assert oldest <= queue.now()
+    lease = take(queue)
+    assert queue.complete(lease, lease.pieces, small_rows=SMALL)
+    first = state(queue).watermark.committed_at
+    arrive(queue, {"north": 1}, at=DAY)
+    lease = take(queue)
+    assert queue.complete(lease, lease.pieces, small_rows=SMALL)
+    assert first is not None
+    assert first <= queue.now()
+    assert state(queue).watermark.committed_at == first
+
+
+def test_nothing_is_captured_beyond_the_store_s_clock_nor_before_what_was(queue: WorkQueue, database: Database) -> None:
+    queue.caught_up(queue.now() + timedelta(days=300))
+    first = queue.captured_to()
+    assert first is not None
+    assert first <= queue.now()
+    queue.caught_up(DAY)
+    assert queue.captured_to() == first
+    with psycopg.connect(database.dsn, autocommit=True) as opened:
+        opened.execute("UPDATE wardlake.captures SET captured_to = captured_to + interval '1 day'")
+    assert queue.captured_to() is None
+    queue.caught_up(DAY)
+    assert queue.captured_to() == DAY
+
+
+def test_a_practice_that_is_closed_is_nobody_s_turn(queue: WorkQueue) -> None:
+    arrive(queue, {"north": 1})
+    lease = take(queue)
+    queue.close("north", reason="gone")
+    assert not queue.complete(lease, lease.pieces, small_rows=SMALL)
+    arrive(queue, {"north": 1})
+    assert queue.take(Lane.STEADY, LaneSpec(slots=9)) is None
+    assert (state(queue).onboarded, state(queue).reason, queue.release(["north"])) == (False, "gone", [])
 
 
 def test_practices_are_listed_by_name(queue: WorkQueue) -> None:

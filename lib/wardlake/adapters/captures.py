@@ -19,7 +19,7 @@ from wardlake.adapters.postgres_changes import (
 )
 from wardlake.model.errors import ConfigurationError, ContractBroken
 from wardlake.model.practices import FileCapture, PostgresCapture
-from wardlake.ports.change_stream import ChangeStream, SourceRows
+from wardlake.ports.change_stream import Aside, ChangeStream, SourceRows
 
 
 class Captures:
@@ -53,8 +53,10 @@ class Captures:
             drop_slot(dsn, slot=self._capture.slot, publication=self._capture.publication)
         return self.begin(needed)
 
-    def open(self, needed: Mapping[str, Sequence[str]], *, acknowledged: str) -> ChangeStream:
+    def open(self, needed: Mapping[str, Sequence[str]], *, acknowledged: str, aside: Aside | None = None) -> ChangeStream:
         """The stream of changes after what was acknowledged; a slot that was lost is never made anew here.
+
+        `aside`: files that were found damaged; a database's stream has none.
 
         Raises `ConfigurationError` as `begin` does, `ContractBroken` where the source lost or went behind what comes next, or
         does not publish a table.
@@ -63,11 +65,11 @@ class Captures:
             case FileCapture() as files:
                 columns = ChangeColumns(operation=files.operation, position=files.position, at=files.at)
                 self._state.parent.mkdir(parents=True, exist_ok=True)
-                return ChangeFiles(Path(files.folder), self._state, columns=columns)
+                return ChangeFiles(Path(files.folder), self._state, columns=columns, needed=needed, aside=aside)
             case PostgresCapture() as found:
                 dsn = self._secret(found.dsn)
                 _require_told(columns_told_of_deleted_rows(dsn, list(needed), schema=found.schema), needed)
-                require_going_on(dsn, acknowledged)
+                require_going_on(dsn, found.slot, acknowledged)
                 stream = PostgresChanges(dsn, slot=found.slot, publication=found.publication, schema=found.schema)
                 try:
                     _require_published(published_tables(dsn, found.publication, schema=found.schema), needed)

@@ -20,8 +20,13 @@ from wardlake.adapters.folders import Folders, folders_for
 from wardlake.adapters.java_classes import java_class
 from wardlake.model.errors import ContractBroken, StorageUnavailable, WardlakeError
 from wardlake.model.quoting import quote_name, quote_text
+from wardlake.model.table_features import unreadable_features
 from wardlake.ports.tables import DataFile, Merge
 from wardlake.runs.storage_failures import storage_failure
+
+_PARTITIONS = "spark.sql.shuffle.partitions"
+# A file that was removed is kept for as long as the log remembers that, and no longer than the version that had it.
+_HISTORY = ("delta.deletedFileRetentionDuration", "delta.logRetentionDuration")
 
 
 class DeltaTables:
@@ -61,10 +66,11 @@ class DeltaTables:
 
     def replace_partitions(self, path: str, rows: DataFrame, *, partition: str, values: Collection[str]) -> None:
         listed = ", ".join(quote_text(value) for value in sorted(values))
+        self._require_readable(path, rows.schema, partition)
         with _explained("write", path):
             writer = rows.repartition(max(1, len(values)), partition).write.format("delta").mode("overwrite")
             if self._commits(path):
-                writer = writer.option("replaceWhere", f"{quote_name(partition)} IN ({listed})")
+                writer = writer.option("replaceWhere", f"{quote_name(partition)} IN ({listed})").option("mergeSchema", "true")
             writer.partitionBy(partition).save(path)
 
     def create(
@@ -85,6 +91,27 @@ class DeltaTables:
             if how.insert is not None:
                 building = building.whenNotMatchedInsert(values=_quoted(how.insert))
             building.execute()
+
+    def remove(self, path: str, rows: DataFrame, *, on: str) -> None:
+        with _explained("remove from", path):
+            table = DeltaTable.forPath(self._spark, path).alias("target")
+            table.merge(rows.alias("source"), on).whenMatchedDelete().execute()
+
+    def compact(self, path: str, *, where: str = "") -> None:
+        with _explained("compact", path):
+            whole = DeltaTable.forPath(self._spark, path).optimize()
+            (whole.where(where) if where else whole).executeCompaction()
+
+    def purge(self, path: str) -> None:
+        with _explained("purge", path):
+            self._spark.sql(f"REORG TABLE delta.{quote_name(path)} APPLY (PURGE)")
+
+    def keep_history(self, path: str, *, days: int) -> None:
+        self._set_properties(path, dict.fromkeys(_HISTORY, f"interval {days} days"))
+
+    def end_history(self, path: str) -> None:
+        with _explained("vacuum", path), self._few_partitions():
+            DeltaTable.forPath(self._spark, path).vacuum()
 
     def current_version(self, path: str) -> int:
         return max(self._required(path))
@@ -157,6 +184,30 @@ class DeltaTables:
         """The file system that `path` lies on."""
         return folders_for(self._spark, path)
 
+    def _require_readable(self, path: str, schema: StructType, partition: str) -> None:
+        """The table that is there, or the one that would be made of this schema under the session's defaults."""
+        with _explained("read", path):
+            if self._commits(path):
+                beyond = self._unreadable(path)
+            else:
+                with TemporaryDirectory(prefix="wardlake-") as folder:
+                    place = str(Path(folder, "table"))
+                    self.create(place, schema, partition_by=[partition])
+                    beyond = self._unreadable(place)
+                    self._forget(place)
+        if beyond:
+            raise ContractBroken(
+                "The warehouse could not read this table, so nothing is written to it.",
+                which=[f"{path}: {feature}" for feature in beyond],
+                next_step="leave it out: spark.databricks.delta.properties.defaults.* of the environment, or the column's type",
+            )
+
+    def _unreadable(self, path: str) -> list[str]:
+        protocol = self._log(path).update(False, self._none(), self._none()).protocol()
+        named = protocol.readerFeatures()
+        features = str(named.get().mkString("\n")).split("\n") if named.isDefined() else []
+        return unreadable_features(int(protocol.minReaderVersion()), [each for each in features if each])
+
     def _log(self, path: str) -> Any:
         return self._delta_log.forTable(self._spark._jsparkSession, path)
 
@@ -210,6 +261,16 @@ class DeltaTables:
             needed |= {unquote(row["path"]) for row in rows}
             needed |= {"any.bin" for row in rows if row["storageType"] is not None}
         return needed
+
+    @contextmanager
+    def _few_partitions(self) -> Iterator[None]:
+        """Names of files are small: shuffled in the usual 200 parts, a dozen times, they cost thousands of tasks."""
+        before = str(self._spark.conf.get(_PARTITIONS))
+        self._spark.conf.set(_PARTITIONS, "16")
+        try:
+            yield
+        finally:
+            self._spark.conf.set(_PARTITIONS, before)
 
     def _set_properties(self, path: str, wanted: Mapping[str, str]) -> None:
         """Delta heeds a writer's table properties only when it creates the table."""

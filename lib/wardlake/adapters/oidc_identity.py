@@ -17,6 +17,7 @@ SOURCE = "oidc"
 ALGORITHMS = ("RS256", "RS384", "RS512", "ES256", "ES384", "PS256", "EdDSA")  # no HMAC: a public key is no shared secret
 REQUIRED = ("exp", "iat", "iss", "sub", "aud")
 SKEW_SECONDS = 30
+NAMES = ("preferred_username", "email")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,7 +67,8 @@ class OidcIdentity:
         if not roles:
             raise NotAllowed("The token carries no role.", next_step=f"Ask for a value of the claim {self._issuer.role_claim}.")
         owner = fingerprint(SOURCE, claims["iss"], claims["sub"])
-        return Identity(subject=f"oidc:{owner}", roles=roles, source=SOURCE, credential=owner)
+        names = frozenset(name for claim in NAMES if isinstance(name := claims.get(claim), str) and name)
+        return Identity(subject=f"oidc:{owner}", roles=roles, source=SOURCE, credential=owner, names=names)
 
     def _claims(self, token: str) -> Mapping[str, Any]:
         """The claims of a token that this issuer signed for us and that is in its time."""

@@ -41,6 +41,7 @@ class OpenBaoIdentity:
             roles=roles,
             source=SOURCE,
             credential=fingerprint(SOURCE, entity),
+            names=frozenset({name} if isinstance(name := (data.get("meta") or {}).get("username"), str) else ()),
         )
 
     def second_factor(self, code: str) -> Identity:

@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from datetime import datetime
+from typing import LiteralString
 
 import psycopg
 import psycopg2
@@ -28,6 +29,7 @@ _COLUMNS = """
 _PUBLISHED = """
     SELECT t.tablename FROM pg_publication_tables t JOIN pg_publication p ON p.pubname = t.pubname
     WHERE t.pubname = %s AND t.schemaname = %s AND p.pubinsert AND p.pubupdate AND p.pubdelete AND p.pubtruncate"""
+_CONFIRMED: LiteralString = "SELECT confirmed_flush_lsn - '0/0'::pg_lsn FROM pg_replication_slots WHERE slot_name = %s"
 _SILENT = "The source's database does not answer or refuses"
 _GONE = (errorcodes.UNDEFINED_OBJECT, errorcodes.OBJECT_NOT_IN_PREREQUISITE_STATE)
 _IDENTITIES = """
@@ -101,9 +103,8 @@ def drop_slot(dsn: str, *, slot: str, publication: str) -> None:
 
 def slot_position(dsn: str, slot: str) -> str:
     """Up to where a slot's reader has acknowledged: for a new one, where it begins."""
-    query = "SELECT confirmed_flush_lsn - '0/0'::pg_lsn FROM pg_replication_slots WHERE slot_name = %s"
     with _administration(dsn) as opened:
-        return str(int(next(iter(opened.execute(query, [slot])))[0]))
+        return str(int(next(iter(opened.execute(_CONFIRMED, [slot])))[0]))
 
 
 def published_tables(dsn: str, publication: str, *, schema: str = "public") -> frozenset[str]:
@@ -113,13 +114,21 @@ def published_tables(dsn: str, publication: str, *, schema: str = "public") -> f
     return frozenset(str(row[0]) for row in found)
 
 
-def require_going_on(dsn: str, acknowledged: str) -> None:
-    """Raise `ContractBroken` where the database stands before what was acknowledged: it was restored from a backup."""
+def require_going_on(dsn: str, slot: str, acknowledged: str) -> None:
+    """Raise `ContractBroken` where the database stands before what was acknowledged: it was restored from a backup; or where
+    the slot begins after it: somebody made it anew."""
     with _administration(dsn) as opened:
         row = opened.execute("SELECT pg_current_wal_lsn() - '0/0'::pg_lsn").fetchone()
+        begins = opened.execute(_CONFIRMED, [slot]).fetchone()
     if row is not None and int(row[0]) < int(acknowledged):
         raise ContractBroken(
             "The source's position went back: it was restored to a time before what was captured.", next_step=_SNAPSHOTS_AGAIN
+        )
+    if begins is not None and begins[0] is not None and int(begins[0]) > int(acknowledged):
+        raise ContractBroken(
+            "The replication slot begins after what was captured: it was made anew, and changes between are lost.",
+            which=[slot],
+            next_step=_SNAPSHOTS_AGAIN,
         )
 
 

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+import os
+import weakref
+from collections import deque
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from importlib.resources import files
 
 import psycopg
@@ -14,6 +17,8 @@ from wardlake.ports.registry import RegistryUnavailable
 
 CONNECT_SECONDS = 5
 STATEMENT_SECONDS = 60
+LOST_MILLISECONDS = 60_000  # a server that does not take what it is sent for so long is not there
+MOST_IDLE = 4
 _NOT_THERE = ("08", "53", "57")  # PostgreSQL's classes: connection, resources, operator intervention
 _MIGRATION_LOCK = 7_206_331
 _LEDGER = """
@@ -35,18 +40,88 @@ def connection(
 
     `refused`, where given, is raised for what a server that is there does not do.
     """
+    with _said_to_be(unavailable, refused), _connect(dsn, autocommit=autocommit) as opened:
+        yield opened
+
+
+class KeptConnections:
+    """Transactions over connections that stay open between them: to connect costs many times what a question does.
+
+    Every transaction has a connection of its own while it lasts, so threads may share this; a child process connects anew. One
+    that broke while nobody used it is replaced; one that breaks within a transaction fails that transaction.
+    """
+
+    def __init__(self, dsn: str, unavailable: Callable[[str], Exception]) -> None:
+        self._dsn = dsn
+        self._unavailable = unavailable
+        self._idle: deque[tuple[int, psycopg.Connection]] = deque()
+        weakref.finalize(self, _close_all, self._idle)
+
+    @contextmanager
+    def transaction(self) -> Iterator[psycopg.Connection]:
+        """Errors become `unavailable`, as those of `connection`."""
+        with _said_to_be(self._unavailable):
+            opened = self._begin()
+            try:
+                yield opened
+                opened.commit()
+            except BaseException:
+                opened.close()
+                raise
+            if len(self._idle) < MOST_IDLE:
+                self._idle.append((os.getpid(), opened))
+            else:
+                opened.close()
+
+    def _begin(self) -> psycopg.Connection:
+        """A connection that answered just now."""
+        with suppress(IndexError):
+            while True:
+                process, kept = self._idle.pop()
+                if process == os.getpid() and _begins(kept):
+                    return kept
+        opened = _connect(self._dsn, autocommit=True)
+        opened.execute("BEGIN")
+        return opened
+
+
+def _begins(kept: psycopg.Connection) -> bool:
     try:
-        with psycopg.connect(
-            dsn,
-            autocommit=autocommit,
-            connect_timeout=CONNECT_SECONDS,
-            application_name="wardlake",
-            keepalives_idle=30,
-            keepalives_interval=10,
-            keepalives_count=3,
-            options=f"-c statement_timeout={STATEMENT_SECONDS}s -c search_path=pg_catalog",
-        ) as opened:
-            yield opened
+        kept.execute("BEGIN")
+    except psycopg.Error:
+        kept.close()
+        return False
+    return True
+
+
+def _close_all(idle: deque[tuple[int, psycopg.Connection]]) -> None:
+    """Those of a parent process are the parent's to close."""
+    with suppress(IndexError):
+        while True:
+            process, kept = idle.pop()
+            if process == os.getpid():
+                kept.close()
+
+
+def _connect(dsn: str, *, autocommit: bool) -> psycopg.Connection:
+    return psycopg.connect(
+        dsn,
+        autocommit=autocommit,
+        connect_timeout=CONNECT_SECONDS,
+        application_name="wardlake",
+        keepalives_idle=30,
+        keepalives_interval=10,
+        keepalives_count=3,
+        tcp_user_timeout=LOST_MILLISECONDS,
+        prepare_threshold=None,  # what is prepared would break with the next migration
+        options=f"-c statement_timeout={STATEMENT_SECONDS}s -c search_path=pg_catalog",
+    )
+
+
+@contextmanager
+def _said_to_be(unavailable: Callable[[str], Exception], refused: Callable[[str], Exception] | None = None) -> Iterator[None]:
+    try:
+        yield
     except psycopg.Error as error:
         there = error.sqlstate is not None and error.sqlstate[:2] not in _NOT_THERE
         raise (refused if refused and there else unavailable)(

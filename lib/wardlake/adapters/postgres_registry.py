@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
 import psycopg
 
-from wardlake.adapters.postgres_database import connection
+from wardlake.adapters.postgres_database import KeptConnections, connection
 from wardlake.adapters.registry_documents import document_text
 from wardlake.adapters.registry_locks import wait_for_lock
 from wardlake.ports.registry import RegistryUnavailable
@@ -21,6 +21,7 @@ class PostgresRegistry:
 
     def __init__(self, dsn: str) -> None:
         self._dsn = dsn
+        self._kept = KeptConnections(dsn, RegistryUnavailable)
 
     @contextmanager
     def lock(self, name: str, *, wait_seconds: float = 0.0) -> Iterator[None]:
@@ -73,6 +74,25 @@ class PostgresRegistry:
             ).fetchall()
         return [(key, dict(document)) for key, document in rows]
 
+    def get_all(self, collection: str, keys: Collection[str]) -> dict[str, Mapping[str, Any]]:
+        with self._connection() as opened:
+            rows = opened.execute(
+                f"SELECT key, document FROM {_DOCUMENTS} WHERE collection = %s AND key = ANY (%s::text[])",  # noqa: S608
+                (collection, list(keys)),
+            ).fetchall()
+        return {key: dict(document) for key, document in rows}
+
+    def set_fields(self, collection: str, documents: Mapping[str, Mapping[str, Any]]) -> None:
+        keys = sorted(documents)  # in one order, so that two who set the same wait for each other at most
+        texts = [document_text(documents[key]) for key in keys]
+        with self._connection() as opened:
+            opened.execute(
+                f"INSERT INTO {_DOCUMENTS} AS d (collection, key, document) "  # noqa: S608
+                "SELECT %s, key, document::jsonb FROM unnest(%s::text[], %s::text[]) AS given (key, document) ORDER BY key "
+                "ON CONFLICT (collection, key) DO UPDATE SET document = d.document || excluded.document, changed_at = now()",
+                (collection, keys, texts),
+            )
+
     def delete(self, collection: str, key: str) -> None:
         with self._connection() as opened:
             opened.execute(f"DELETE FROM {_DOCUMENTS} WHERE collection = %s AND key = %s", (collection, key))  # noqa: S608
@@ -82,7 +102,7 @@ class PostgresRegistry:
             opened.execute(f"SELECT 1 FROM {_DOCUMENTS} LIMIT 1").fetchone()  # noqa: S608
 
     def _connection(self) -> AbstractContextManager[psycopg.Connection]:
-        return connection(self._dsn, RegistryUnavailable)
+        return self._kept.transaction()
 
 
 def _locked(opened: psycopg.Connection, name: str) -> bool:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Collection, Mapping, Sequence
+from contextlib import AbstractContextManager
 from datetime import datetime
 from typing import Any, LiteralString
 
 import psycopg
 
-from wardlake.adapters.postgres_database import connection
+from wardlake.adapters.postgres_database import KeptConnections
+from wardlake.model.changes import EPOCH
 from wardlake.model.practices import Lane, LaneSpec, Lease, Piece, PracticeState, Standing, Watermark
 from wardlake.ports.registry import RegistryUnavailable
 from wardlake.ports.work_queue import Arrived
@@ -36,7 +37,7 @@ _KNOW: LiteralString = """
     ON CONFLICT (source, practice) DO NOTHING"""
 _ARRIVE: LiteralString = """
     INSERT INTO wardlake.practice_work (source, practice, batch, rows, committed_at, is_base)
-    SELECT %(source)s, practice, %(batch)s, rows, committed_at, %(is_base)s
+    SELECT %(source)s, practice, %(batch)s, rows, least(committed_at, now()), %(is_base)s
     FROM unnest(%(practices)s::text[], %(rows)s::bigint[], %(moments)s::timestamptz[]) AS given (practice, rows, committed_at)
     ON CONFLICT (source, practice, batch) DO NOTHING"""
 _PART_GIANTS: LiteralString = """
@@ -47,9 +48,13 @@ _ACKNOWLEDGE: LiteralString = """
     INSERT INTO wardlake.captures (source, acknowledged) VALUES (%(source)s, %(end)s)
     ON CONFLICT (source) DO UPDATE SET acknowledged = excluded.acknowledged"""
 _CAUGHT_UP_TO: LiteralString = """
-    INSERT INTO wardlake.captures (source, captured_to) VALUES (%(source)s, %(at)s)
-    ON CONFLICT (source) DO UPDATE SET captured_to = greatest(captures.captured_to, excluded.captured_to)"""
-_CAPTURE: LiteralString = "SELECT acknowledged, epoch, captured_to FROM wardlake.captures WHERE source = %(source)s"
+    INSERT INTO wardlake.captures (source, captured_to) VALUES (%(source)s, least(%(at)s, now()))
+    ON CONFLICT (source) DO UPDATE SET captured_to = CASE
+        WHEN captures.captured_to > now() THEN excluded.captured_to
+        ELSE greatest(captures.captured_to, excluded.captured_to) END"""
+_CAPTURE: LiteralString = """
+    SELECT acknowledged, epoch, CASE WHEN captured_to <= now() THEN captured_to END
+    FROM wardlake.captures WHERE source = %(source)s"""
 _NEW_EPOCH: LiteralString = """
     INSERT INTO wardlake.captures (source, epoch) VALUES (%(source)s, 1)
     ON CONFLICT (source) DO UPDATE SET epoch = captures.epoch + 1, captured_to = NULL"""
@@ -57,15 +62,18 @@ _ALL_ASIDE: LiteralString = """
     UPDATE wardlake.practices
     SET standing = 'quarantined', reason = %(reason)s, tables = '{}', lease = NULL, leased_lane = NULL, leased_until = NULL
     WHERE source = %(source)s"""
+# A lease that lasts for longer than any is given was given before the clock went back: nobody waits for that to come again.
 _ONE_TAKER: LiteralString = "SELECT pg_advisory_xact_lock(hashtextextended('wardlake.practices:' || %(source)s, 0))"
 _SLOTS_TAKEN: LiteralString = """
     SELECT count(DISTINCT lease) FROM wardlake.practices
-    WHERE source = %(source)s AND leased_lane = %(lane)s AND lease IS NOT NULL AND leased_until >= now()"""
+    WHERE source = %(source)s AND leased_lane = %(lane)s AND lease IS NOT NULL
+        AND leased_until BETWEEN now() AND now() + make_interval(secs => 2 * %(seconds)s)"""
 _WHOSE_TURN: LiteralString = """
     WITH turn AS (
-        SELECT p.practice, p.base, greatest(p.served_at, min(w.arrived_at)) AS since
+        SELECT p.practice, p.base, least(greatest(p.served_at, min(w.arrived_at)), now()) AS since
         FROM wardlake.practices AS p JOIN wardlake.practice_work AS w USING (source, practice)
-        WHERE source = %(source)s AND p.lane = %(lane)s AND p.standing = 'ready' AND (p.lease IS NULL OR p.leased_until < now())
+        WHERE source = %(source)s AND p.lane = %(lane)s AND p.standing = 'ready' AND (p.lease IS NULL
+            OR p.leased_until NOT BETWEEN now() AND now() + make_interval(secs => 2 * %(seconds)s))
         GROUP BY p.practice, p.base, p.served_at ORDER BY since, p.practice LIMIT %(most)s),
     counted AS (
         SELECT practice, batch, rows, sum(rows) OVER (PARTITION BY practice ORDER BY is_base DESC, batch) - rows AS before
@@ -82,7 +90,7 @@ _LEASE_WORK: LiteralString = """
     WHERE w.source = %(source)s AND w.practice = taken.practice AND w.batch = taken.batch"""
 _RENEW: LiteralString = """
     UPDATE wardlake.practices SET leased_until = now() + make_interval(secs => %(seconds)s)
-    WHERE source = %(source)s AND lease = %(lease)s"""
+    WHERE source = %(source)s AND lease = %(lease)s AND practice = ANY (%(practices)s)"""
 _COMPLETE: LiteralString = """
     UPDATE wardlake.practices AS p
     SET lease = NULL, leased_lane = NULL, leased_until = NULL, served_at = now(), merged_at = now(), merges = p.merges + 1,
@@ -106,12 +114,28 @@ _SET_ASIDE: LiteralString = """
         SELECT EXISTS (SELECT FROM wardlake.practice_work
             WHERE source = %(source)s AND practice = %(practice)s AND lease IS DISTINCT FROM %(lease)s) AS waits) AS more
     WHERE source = %(source)s AND practice = %(practice)s AND lease = %(lease)s"""
+_HOLD: LiteralString = """
+    UPDATE wardlake.practices
+    SET standing = 'quarantined', reason = %(reason)s, tables = %(tables)s,
+        lease = NULL, leased_lane = NULL, leased_until = NULL
+    WHERE source = %(source)s AND practice = ANY (%(practices)s) AND standing = 'ready' AND onboarded"""
+_CLOSE: LiteralString = """
+    UPDATE wardlake.practices
+    SET onboarded = false, standing = 'quarantined', reason = %(reason)s, tables = '{}',
+        lease = NULL, leased_lane = NULL, leased_until = NULL
+    WHERE source = %(source)s AND practice = %(practice)s"""
 _GIVE_BACK: LiteralString = """
     UPDATE wardlake.practices SET lease = NULL, leased_lane = NULL, leased_until = NULL
     WHERE source = %(source)s AND lease = %(lease)s"""
 _RELEASE: LiteralString = """
     UPDATE wardlake.practices SET standing = 'ready', reason = '', tables = '{}'
-    WHERE source = %(source)s AND practice = ANY (%(practices)s) AND standing <> 'ready' AND onboarded RETURNING practice"""
+    WHERE source = %(source)s AND practice = ANY (%(practices)s) AND standing <> 'ready' AND onboarded
+        AND %(reason)s IN ('', reason) AND base >= %(epoch)s::numeric * (
+            SELECT coalesce(max(epoch), 0) FROM wardlake.captures WHERE source = %(source)s) RETURNING practice"""
+_TO_READ_ANEW: LiteralString = """
+    SELECT practice FROM wardlake.practices JOIN wardlake.captures USING (source)
+    WHERE source = %(source)s AND practice = ANY (%(practices)s) AND onboarded AND base < epoch * %(epoch)s::numeric
+    ORDER BY practice"""
 _STATES: LiteralString = """
     SELECT p.practice, p.lane, p.standing, p.reason, p.tables, p.lease IS NOT NULL AND p.leased_until >= now(),
         coalesce(sum(w.rows), 0)::bigint, min(w.committed_at),
@@ -126,7 +150,7 @@ class PostgresWorkQueue:
     """The port `WorkQueue` for the practices of one source, over the schema of `infra/postgres`."""
 
     def __init__(self, dsn: str, source: str) -> None:
-        self._dsn = dsn
+        self._kept = KeptConnections(dsn, RegistryUnavailable)
         self._source = source
 
     def onboard(self, practices: Collection[str], lane: Lane, *, base: int = 0) -> None:
@@ -188,7 +212,13 @@ class PostgresWorkQueue:
         return row or ("", 0, None)
 
     def take(self, lane: Lane, limits: LaneSpec) -> Lease | None:
-        given = {"source": self._source, "lane": lane.value, "most": limits.practices, "rows": limits.rows}
+        given = {
+            "source": self._source,
+            "lane": lane.value,
+            "most": limits.practices,
+            "rows": limits.rows,
+            "seconds": limits.lease_seconds,
+        }
         with self._transaction() as opened:
             opened.execute(_ONE_TAKER, given)
             if _number(opened.execute(_SLOTS_TAKEN, given)) >= limits.slots:
@@ -201,7 +231,6 @@ class PostgresWorkQueue:
             taken = {
                 **given,
                 "lease": number,
-                "seconds": limits.lease_seconds,
                 "practices": [each.practice for each in pieces],
                 "of": [practice for practice, _ in pairs],
                 "batches": [batch for _, batch in pairs],
@@ -211,8 +240,9 @@ class PostgresWorkQueue:
         return Lease(number=number, lane=lane, pieces=pieces)
 
     def renew(self, lease: Lease, seconds: int) -> bool:
+        given = {**self._of(lease), "practices": [each.practice for each in lease.pieces], "seconds": seconds}
         with self._transaction() as opened:
-            return opened.execute(_RENEW, {**self._of(lease), "seconds": seconds}).rowcount > 0
+            return opened.execute(_RENEW, given).rowcount == len(lease.pieces)
 
     def complete(self, lease: Lease, pieces: Sequence[Piece], *, small_rows: int) -> bool:
         given = {**self._of(lease), "practices": [each.practice for each in pieces], "small_rows": small_rows}
@@ -230,14 +260,34 @@ class PostgresWorkQueue:
         with self._transaction() as opened:
             return opened.execute(_SET_ASIDE, {**self._of(lease), **given}).rowcount == 1
 
+    def close(self, practice: str, *, reason: str) -> None:
+        with self._transaction() as opened:
+            opened.execute(_CLOSE, {"source": self._source, "practice": practice, "reason": reason})
+
+    def now(self) -> datetime:
+        with self._transaction() as opened:
+            found: datetime = next(iter(opened.execute("SELECT clock_timestamp()")))[0]
+        return found
+
     def give_back(self, lease: Lease) -> None:
         with self._transaction() as opened:
             opened.execute(_GIVE_BACK, self._of(lease))
 
-    def release(self, practices: Collection[str]) -> list[str]:
+    def hold(self, practices: Collection[str], *, reason: str, tables: Collection[str]) -> None:
+        given = {"source": self._source, "practices": sorted(practices), "reason": reason, "tables": sorted(tables)}
         with self._transaction() as opened:
-            released = opened.execute(_RELEASE, {"source": self._source, "practices": sorted(practices)}).fetchall()
+            opened.execute(_HOLD, given)
+
+    def release(self, practices: Collection[str], *, reason: str = "") -> list[str]:
+        given = {"source": self._source, "practices": sorted(practices), "reason": reason, "epoch": EPOCH}
+        with self._transaction() as opened:
+            released = opened.execute(_RELEASE, given).fetchall()
         return sorted(str(row[0]) for row in released)
+
+    def to_read_anew(self, practices: Collection[str]) -> list[str]:
+        given = {"source": self._source, "practices": sorted(practices), "epoch": EPOCH}
+        with self._transaction() as opened:
+            return [str(row[0]) for row in opened.execute(_TO_READ_ANEW, given)]
 
     def states(self, practices: Collection[str] = ()) -> list[PracticeState]:
         with self._transaction() as opened:
@@ -247,10 +297,8 @@ class PostgresWorkQueue:
     def _of(self, lease: Lease) -> dict[str, object]:
         return {"source": self._source, "lease": lease.number}
 
-    @contextmanager
-    def _transaction(self) -> Iterator[psycopg.Connection]:
-        with connection(self._dsn, RegistryUnavailable) as opened:
-            yield opened
+    def _transaction(self) -> AbstractContextManager[psycopg.Connection]:
+        return self._kept.transaction()
 
 
 def _state(

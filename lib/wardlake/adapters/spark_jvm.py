@@ -26,7 +26,7 @@ def launch_jvm(settings: Mapping[str, str], *, classes: Path) -> None:
     """Start the JVM, if there is none yet. `settings` stand on its command line, which every user of the machine can read.
 
     `classes` is Java's archive of the classes that every start loads, where set-up made one; a JVM that it does not fit starts
-    without it, and says nothing.
+    without it, and says nothing. What it prints goes to stderr: stdout holds our answers alone.
     """
     if SparkContext._gateway is not None:
         return
@@ -35,7 +35,7 @@ def launch_jvm(settings: Mapping[str, str], *, classes: Path) -> None:
     conf = SparkConf(loadDefaults=False).setAll(list({**settings, JAVA_OPTIONS: options}.items()))
     read, write = os.pipe()
     try:
-        gateway = launch_gateway(conf, {"stderr": write})  # type: ignore[no-untyped-call]
+        gateway = launch_gateway(conf, {"stdout": write, "stderr": write})  # type: ignore[no-untyped-call]
         SparkContext._ensure_initialized(gateway=gateway)
     finally:
         os.close(write)
@@ -43,7 +43,7 @@ def launch_jvm(settings: Mapping[str, str], *, classes: Path) -> None:
 
 
 def _pass_on(descriptor: int) -> None:
-    """What the JVM says on stderr, but for the one line that is no news."""
+    """What the JVM says, but for the one line that is no news."""
     with os.fdopen(descriptor, "rb") as said:
         for line in said:
             if line.strip() != _NO_NEWS:

@@ -18,6 +18,11 @@ DELTA = {
     "spark.sql.extensions": "io.delta.sql.DeltaSparkSessionExtension",
     "spark.sql.catalog.spark_catalog": "org.apache.spark.sql.delta.catalog.DeltaCatalog",
     "spark.databricks.delta.snapshotPartitions": "2",
+    "spark.databricks.delta.vacuum.logging.enabled": "false",  # so it makes no commit, and needs no lock of a table's writers
+    "spark.databricks.delta.vacuum.parallelDelete.enabled": "true",
+    "spark.sql.sources.parallelPartitionDiscovery.parallelism": "32",  # which it lists files in, however few: of 10,000 tasks
+    # A compaction writes anew what came since the last, and never more than this much of what was there.
+    **dict.fromkeys((f"spark.databricks.delta.optimize.{each}FileSize" for each in ("min", "max")), "134217728"),
     "spark.sql.session.timeZone": "UTC",
     "spark.sql.ansi.enabled": "true",
     "spark.sql.caseSensitive": "true",
@@ -47,7 +52,12 @@ QUIET = logging_by("executors.log4j2.properties")
 
 AUTHENTICATE, SHARED_SECRET = "spark.authenticate", "spark.authenticate.secret"
 # What parties must agree on; between the parts of one process we choose.
-LOCAL = {"spark.network.crypto.authEngineVersion": "2", "spark.network.crypto.cipher": "AES/GCM/NoPadding"}
+LOCAL = {
+    "spark.network.crypto.authEngineVersion": "2",
+    "spark.network.crypto.cipher": "AES/GCM/NoPadding",
+    # A heartbeat before the session is up fails, and costs four minutes: on a busy machine the usual 10 s are too short.
+    "spark.executor.heartbeatInterval": "60s",
+}
 # How the network is secured under spark-submit is for whoever calls it to say.
 NETWORK = frozenset({AUTHENTICATE, "spark.network.crypto.enabled"})
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import fcntl
 import json
 import sqlite3
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -63,6 +63,17 @@ class SqliteRegistry:
                 (collection, prefix, prefix),
             ).fetchall()
         return [(key, json.loads(document)) for key, document in rows]
+
+    def get_all(self, collection: str, keys: Collection[str]) -> dict[str, Mapping[str, Any]]:
+        with self._transaction() as connection:
+            found = {key: _stored(connection, collection, key) for key in keys}
+        return {key: document for key, document in found.items() if document is not None}
+
+    def set_fields(self, collection: str, documents: Mapping[str, Mapping[str, Any]]) -> None:
+        with self._transaction() as connection:
+            for key, fields in documents.items():
+                whole = {**(_stored(connection, collection, key) or {}), **fields}
+                connection.execute("REPLACE INTO documents VALUES (?, ?, ?)", (collection, key, document_text(whole)))
 
     def delete(self, collection: str, key: str) -> None:
         with self._transaction() as connection:

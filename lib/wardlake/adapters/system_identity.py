@@ -50,6 +50,7 @@ class SystemIdentity:
             source=SOURCE,
             credential=fingerprint(SOURCE, str(number)),
             production=False,
+            names=frozenset({name}),
         )
 
     def second_factor(self, code: str) -> Identity:

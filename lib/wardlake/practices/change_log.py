@@ -9,6 +9,7 @@ import pyarrow as pa
 from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 
+from wardlake.model.changes import EPOCH
 from wardlake.practices.log_entries import Deed, LogEntry
 
 # Positions of files of a migration service have up to 35 digits.
@@ -29,7 +30,8 @@ SCHEMA = pa.schema(
         ("problem", pa.string()),
     ]
 )
-EPOCH = 2**64  # more than any position of PostgreSQL
+# Values of rows do not stand in the table's own log: statistics are of these columns alone.
+PROPERTIES = {"delta.dataSkippingStatsColumns": "batch,practice"}
 _PLACE = ("practice", "table", "key")
 _ROW = "map<string,string>"
 ORDER = ("commit", "sequence", "part")

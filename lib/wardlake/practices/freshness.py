@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from enum import StrEnum
 from zoneinfo import ZoneInfo
 
@@ -52,6 +52,17 @@ def day_wanted(spec: PracticesSpec, practice: str, now: datetime) -> tuple[date,
     today = now.astimezone(zone).date()
     due = datetime.combine(today, spec.expected_by_of(practice), zone)
     return today - timedelta(days=1), due.astimezone(UTC)
+
+
+def day_ends(spec: PracticesSpec, practice: str, day: date) -> datetime:
+    """When a day is over where the practice is, in UTC."""
+    return datetime.combine(day + timedelta(days=1), time(), ZoneInfo(spec.time_zone_of(practice))).astimezone(UTC)
+
+
+def is_whole(state: PracticeState, captured_to: datetime | None, ends: datetime) -> bool:
+    """Whether all that the source committed by then is captured and merged, and the practice is not set aside."""
+    is_merged = state.standing is Standing.READY and (state.oldest is None or state.oldest >= ends)
+    return is_merged and captured_to is not None and captured_to >= ends
 
 
 def judge(

@@ -42,6 +42,7 @@ class Problem(StrEnum):
     NO_ROW = "an update before its insert"
     DELETED_ROW = "a change for a deleted row"
     BAD_VALUE = "a value that is not of its column's type"
+    SPEAKING = "a column called safe whose content speaks against it"
     TOLD_OTHERWISE = "another change at a position that was merged: a restored source"
 
     @property
@@ -140,7 +141,7 @@ def _entry(change: RowChange, table: PracticeTable, deed: Deed, row: Row, *, par
         practice=practice if _is_name(practice) else NOBODY,
         table=table.name,
         deed=deed,
-        key=_text({name: row.get(name) for name in table.key}),
+        key=text_of_key(row, table),
         row=_text(row) if deed is Deed.UPSERT else None,
         unchanged=tuple(sorted(change.unchanged)) if deed is Deed.UPSERT else (),
         position=change.position,
@@ -163,6 +164,11 @@ def _problem(row: Row, table: PracticeTable) -> Problem | None:
 def _is_name(practice: str) -> bool:
     """Whether a text can be a practice's name: neither a novel nor unprintable."""
     return len(practice) <= LONGEST_NAME and practice.isprintable()
+
+
+def text_of_key(row: Row, table: PracticeTable) -> str:
+    """A row's key as entries hold it."""
+    return _text({name: row.get(name) for name in table.key})
 
 
 def _text(values: Mapping[str, str | None]) -> str:

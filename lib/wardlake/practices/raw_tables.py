@@ -9,6 +9,7 @@ from __future__ import annotations
 import zlib
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
@@ -24,6 +25,7 @@ PRACTICE = "wardlake_practice"
 KEY = "wardlake_key"
 DELETED = "wardlake_deleted"
 COMMITTED_AT = "wardlake_committed_at"
+MERGED_AT = "wardlake_merged_at"  # by the queue's clock: what a source says of the time decides nothing here
 ENTRY_HASH = "wardlake_entry_hash"
 _OWN = {
     BUCKET: "int",
@@ -33,6 +35,7 @@ _OWN = {
     "wardlake_sequence": "bigint",
     "wardlake_part": "int",
     COMMITTED_AT: "timestamp",
+    MERGED_AT: "timestamp",
     ENTRY_HASH: "bigint",
     DELETED: "boolean",
 }
@@ -67,8 +70,8 @@ def _bucket(practice: Column, buckets: int) -> Column:
     return F.pmod(F.crc32(practice.cast("binary")), F.lit(buckets)).cast("int")
 
 
-def make_rows(log: DataFrame, table: RawTable) -> DataFrame:
-    """What is to be merged into one table: its columns as typed values. A text that is none of its type is refused.
+def make_rows(log: DataFrame, table: RawTable, *, merged_at: datetime) -> DataFrame:
+    """What is merged into one table at that time: its columns as typed values. A text that is none of its type is refused.
 
     Input: entries of rows of this table, without a problem.
     """
@@ -79,6 +82,7 @@ def make_rows(log: DataFrame, table: RawTable) -> DataFrame:
         KEY: F.col("key"),
         **{f"wardlake_{name}": F.col(name) for name in ORDER},
         COMMITTED_AT: F.col("committed_at"),
+        MERGED_AT: F.lit(merged_at),
         ENTRY_HASH: F.col("entry_hash"),
         DELETED: F.col("deed") == Deed.DELETE.value,
         _UNSENT: F.col("unsent"),
@@ -121,7 +125,7 @@ def empty_before(table: RawTable, buckets: Collection[int]) -> Merge:
     )
 
 
-def make_emptied(log: DataFrame, table: RawTable) -> DataFrame:
+def make_emptied(log: DataFrame, table: RawTable, *, merged_at: datetime) -> DataFrame:
     """The last time that each practice's table was emptied. Input: entries of this table that say so."""
     last = log.groupBy("practice").agg(F.max(F.struct(*ORDER, "committed_at")).alias("last"))
     return last.select(
@@ -129,6 +133,7 @@ def make_emptied(log: DataFrame, table: RawTable) -> DataFrame:
         F.col("practice").alias(PRACTICE),
         *(F.col(f"last.{name}").alias(f"wardlake_{name}") for name in ORDER),
         F.col("last.committed_at").alias(COMMITTED_AT),
+        F.lit(merged_at).alias(MERGED_AT),
         F.lit(0).cast("bigint").alias(ENTRY_HASH),
     )
 
@@ -151,7 +156,7 @@ def bad_value(column: str) -> str:
 
 
 def _positions() -> dict[str, str]:
-    return {name: f"source.{name}" for name in (*_POSITION, COMMITTED_AT, ENTRY_HASH)}
+    return {name: f"source.{name}" for name in (*_POSITION, COMMITTED_AT, MERGED_AT, ENTRY_HASH)}
 
 
 def _own_values() -> dict[str, str]:

@@ -20,6 +20,8 @@ WHOLE = Facts(
     openbao="2.7.2",
     minio="v0",
     airflow="3.3.2",
+    trino="476",
+    keycloak="26.4.0",
     lake=".lake",
     lake_writable=True,
     free_bytes=FREE_BYTES,
@@ -65,6 +67,8 @@ def test_what_a_refresh_needs_and_is_not_there_is_missing(name: str, found: dict
         ("OpenBao", {"openbao": ""}),
         ("MinIO", {"minio": ""}),
         ("Airflow", {"airflow": ""}),
+        ("Trino", {"trino": ""}),
+        ("Keycloak", {"keycloak": ""}),
     ],
 )
 def test_what_only_the_tests_start_is_optional_and_comes_with_one_command(name: str, found: dict[str, object]) -> None:

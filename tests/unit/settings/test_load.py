@@ -211,3 +211,19 @@ def test_a_role_that_there_is_not_is_refused_with_its_line(tmp_path: Path) -> No
     environment = "name: embedded\nidentity:\n  kind: operating-system\n  roles: {anna: [doctor]}\n"
     (said,) = mistakes(tmp_path, environments__embedded=environment)
     assert said.startswith("conf/environments/embedded.yaml:4:") and "steward" in said
+
+
+def test_a_warehouse_is_read_and_its_unknown_and_missing_keys_are_refused(tmp_path: Path) -> None:
+    warehouse = (
+        "warehouse: {url: https://trino.example, user: wardlake, password: env:TRINO, catalog: lake, policies: /policies,"
+        " marts: local:///marts}\n"
+    )
+    found = load(tmp_path, environments__embedded=ENVIRONMENT + warehouse).environment.warehouse
+    assert found is not None
+    assert (found.user, found.refresh_seconds, found.kind) == ("wardlake", 5.0, "trino")
+    wrong = warehouse.replace("catalog: lake", "catalogue: lake")
+    said = mistakes(tmp_path, environments__embedded=ENVIRONMENT + wrong)
+    assert sorted(each.partition(": ")[2] for each in said) == [
+        "warehouse.catalog: this key is required",
+        "warehouse.catalogue: no such key here",
+    ]
