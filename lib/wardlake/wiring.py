@@ -29,6 +29,7 @@ from wardlake.adapters.openbao_secrets import OpenBaoSecrets
 from wardlake.adapters.openbao_session import AppRoleCredentials, OpenBaoSession, VaultAddress
 from wardlake.adapters.postgres_audit_sink import PostgresAuditSink
 from wardlake.adapters.postgres_database import MigrationRefused, migrate, pending_migrations
+from wardlake.adapters.postgres_entitlements import PostgresEntitlements
 from wardlake.adapters.postgres_registry import PostgresRegistry
 from wardlake.adapters.postgres_work_queue import PostgresWorkQueue
 from wardlake.adapters.s3_objects import S3Address, S3Objects
@@ -39,6 +40,9 @@ from wardlake.adapters.sqlite_audit_sink import SqliteAuditSink
 from wardlake.adapters.sqlite_registry import SqliteRegistry
 from wardlake.adapters.system_clock import SystemClock
 from wardlake.adapters.system_identity import SystemIdentity
+from wardlake.adapters.trino_door import Credentials, TrinoDoor
+from wardlake.adapters.trino_policy_files import TrinoPolicyFiles
+from wardlake.adapters.trino_warehouse import TrinoAddress, TrinoWarehouse
 from wardlake.adapters.webhook_pager import Webhook, WebhookPager
 from wardlake.audit.trail import AuditTrail
 from wardlake.model.errors import ConfigurationError
@@ -49,15 +53,20 @@ from wardlake.ports.audit_sink import AuditSink
 from wardlake.ports.change_stream import Captures
 from wardlake.ports.clock import Clock
 from wardlake.ports.contracts import Contracts
+from wardlake.ports.entitlements import Entitlements
 from wardlake.ports.identity import IdentityProvider
 from wardlake.ports.keys import Keys
 from wardlake.ports.objects import Objects
 from wardlake.ports.pager import Pager
+from wardlake.ports.policy_files import PolicyFiles
 from wardlake.ports.registry import Registry
 from wardlake.ports.sources import Sources
 from wardlake.ports.tables import Tables
+from wardlake.ports.warehouse import Warehouse
+from wardlake.ports.warehouse_door import Caller, WarehouseDoor
 from wardlake.ports.work_queue import WorkQueue
 from wardlake.settings import environment as env
+from wardlake.settings.deployment import Deployment
 from wardlake.settings.secrets import resolve
 
 DAYS_A_YEAR = 365.25
@@ -203,10 +212,50 @@ class Wiring:
         match self.environment.registry:
             case env.Postgres(dsn=dsn):
                 return PostgresWorkQueue(resolve(dsn), source)
-        raise ConfigurationError(
+        raise self._no_postgres()
+
+    @cached_property
+    def entitlements(self) -> Entitlements:
+        match self.environment.registry:
+            case env.Postgres(dsn=dsn):
+                return PostgresEntitlements(resolve(dsn))
+        raise self._no_postgres()
+
+    def _no_postgres(self) -> ConfigurationError:
+        return ConfigurationError(
             what=f"Practices wait in PostgreSQL, and the registry of environment {self.environment.name} is a file.",
             next_step="choose an environment whose registry is PostgreSQL: --env NAME",
         )
+
+    @cached_property
+    def policy_files(self) -> PolicyFiles:
+        return TrinoPolicyFiles(Path(self._trino.policies))
+
+    @cached_property
+    def warehouse(self) -> Warehouse:
+        trino = self._trino
+        address = TrinoAddress(
+            url=trino.url, authority=trino.ca_file, catalog=trino.catalog, user=trino.user, password=resolve(trino.password)
+        )
+        return TrinoWarehouse(address)
+
+    def warehouse_door(self, deployment: Deployment) -> WarehouseDoor:
+        """A deployment as its two users find it; it need not be this environment's."""
+        users = {Caller.ATTACKER: deployment.attacker, Caller.OTHER: deployment.other}
+        callers = {
+            caller: Credentials(user=each.user, password=self.secret(each.password), token=self.secret(each.token))
+            for caller, each in users.items()
+        }
+        return TrinoDoor(deployment.url, callers, authority=deployment.ca_file)
+
+    @property
+    def _trino(self) -> env.Trino:
+        if self.environment.warehouse is None:
+            raise ConfigurationError(
+                what=f"The environment {self.environment.name} has no warehouse.",
+                next_step="say warehouse: in its file (docs/guide/warehouse.md), or choose another: --env NAME",
+            )
+        return self.environment.warehouse
 
     def captures(self, source: str, capture: PostgresCapture | FileCapture) -> Captures:
         state = self.layout.acknowledged_files(source)

@@ -13,7 +13,7 @@ from tests.servers.processes import free_port
 from wardlake.adapters.postgres_audit_sink import PostgresAuditSink
 from wardlake.adapters.postgres_registry import PostgresRegistry
 
-NAMES = ["001_registry.sql", "002_audit.sql", "003_grants.sql", "004_practices.sql"]
+NAMES = ["001_registry.sql", "002_audit.sql", "003_grants.sql", "004_practices.sql", "005_entitlements.sql"]
 
 
 @pytest.fixture

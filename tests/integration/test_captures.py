@@ -101,6 +101,14 @@ def test_a_slot_that_was_lost_is_never_made_anew_by_opening(lab: Lab) -> None:
     lab.captures.open(NEEDED, acknowledged=lab.captures.begin_again(NEEDED)).close()
 
 
+def test_a_slot_that_was_made_anew_by_hand_is_told_from_the_one_that_was_lost(lab: Lab) -> None:
+    begun = lab.captures.begin(NEEDED)
+    lab.run("INSERT INTO visits (practice) VALUES ('north')", f"SELECT pg_drop_replication_slot('{lab.slot}')")
+    lab.run(f"SELECT pg_create_logical_replication_slot('{lab.slot}', 'pgoutput')")
+    with pytest.raises(ContractBroken, match="made anew"):
+        lab.captures.open(NEEDED, acknowledged=begun)
+
+
 @pytest.mark.parametrize(
     "statement", ["ALTER PUBLICATION capture DROP TABLE visits", "ALTER PUBLICATION capture SET (publish = 'insert, update')"]
 )
@@ -142,7 +150,7 @@ def test_change_files_bring_their_first_rows_themselves(tmp_path: Path) -> None:
         pass
     (tmp_path / "visits").mkdir()
     for name in ("1", "2", "3"):
-        (tmp_path / "visits" / f"{name}.csv").write_text(f"Op,change_seq,change_time,id\nI,{name},2026-01-31,{name}\n")
+        (tmp_path / "visits" / f"{name}.csv").write_text(f"Op,change_seq,change_time,id,practice\nI,{name},2026-01-31,{name},n\n")
     stream = files.open(NEEDED, acknowledged=files.begin(NEEDED))
     ends = [stream.read(most=10, seconds=0).end for _ in range(2)]
     stream.acknowledge(ends[-1])

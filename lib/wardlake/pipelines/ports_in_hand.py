@@ -11,13 +11,16 @@ from wardlake.ports.audit_sink import AuditSink
 from wardlake.ports.change_stream import Captures
 from wardlake.ports.clock import Clock
 from wardlake.ports.contracts import Contracts
+from wardlake.ports.entitlements import Entitlements
 from wardlake.ports.identity import IdentityProvider
 from wardlake.ports.keys import Keys
 from wardlake.ports.objects import Objects
 from wardlake.ports.pager import Pager
+from wardlake.ports.policy_files import PolicyFiles
 from wardlake.ports.registry import Registry
 from wardlake.ports.sources import Sources
 from wardlake.ports.tables import Tables
+from wardlake.ports.warehouse import Warehouse
 from wardlake.ports.work_queue import WorkQueue
 
 
@@ -50,6 +53,20 @@ class PortsInHand(Protocol):
     def contracts(self) -> Contracts: ...
     @property
     def tables(self) -> Tables: ...
+    @property
+    def entitlements(self) -> Entitlements:
+        """Raises `ConfigurationError` where the environment's registry is not PostgreSQL."""
+        ...
+
+    @property
+    def policy_files(self) -> PolicyFiles:
+        """Raises `ConfigurationError` where the environment has no warehouse."""
+        ...
+
+    @property
+    def warehouse(self) -> Warehouse:
+        """As the user who registers marts. Raises `ConfigurationError` where the environment has none."""
+        ...
 
     def work_queue(self, source: str) -> WorkQueue:
         """Raises `ConfigurationError` where the environment's registry is not PostgreSQL."""

@@ -155,6 +155,25 @@ class Retention:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Trino:
+    """The warehouse that analysts ask for marts. `user` registers them there, and sees none of their rows.
+
+    `policies`: the folder of rules.json and groups.txt, which Trino reads anew every `refresh_seconds`. `marts`: where its
+    catalogue finds the zone, e.g. `s3://wardlake-marts/marts` or `local:///marts`.
+    """
+
+    kind: Literal["trino"] = "trino"
+    url: str  # https
+    ca_file: str = ""
+    user: str
+    password: str  # a reference
+    catalog: str
+    policies: str
+    marts: str
+    refresh_seconds: float = 5.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Environment:
     name: str
     keys: Annotated[SealedKeyFile | OpenBao, Field(discriminator="kind")] = field(default_factory=SealedKeyFile)
@@ -166,5 +185,6 @@ class Environment:
         default_factory=SystemIdentity
     )
     spark: Spark = field(default_factory=Spark)
+    warehouse: Trino | None = None
     zones: Mapping[Zone, str] = field(default_factory=dict)
     retention: Retention = field(default_factory=Retention)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import date, time
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, TypeVar, cast
 from zoneinfo import available_timezones
@@ -14,6 +15,7 @@ from wardlake.model.practices import FileCapture, Lane, PracticesSpec
 from wardlake.model.sources import RetentionClass, SourceSpec, TableSpec
 from wardlake.model.treatments import Classification
 from wardlake.practices.marts.records import COLUMNS
+from wardlake.practices.marts.value_sets.every import VALUE_SETS
 from wardlake.settings.classification import ClassificationFile
 from wardlake.settings.environment import Environment
 from wardlake.settings.validation import adapter_for, validate
@@ -259,6 +261,7 @@ def check_practices(practices: Mapping[str, ConfFile], sources: Mapping[str, Con
             ]
             wrong += [file.mistake(("practice_column",), message) for message in _unfit_tables(spec, tables)]
             wrong += [file.mistake(("records", kind), message) for kind, message in _unfit_records(spec, tables)]
+        wrong += [file.mistake(("value_sets", name), message) for name, message in _unfit_value_sets(spec)]
         wrong += _range_mistakes(file, spec)
     return wrong
 
@@ -293,6 +296,19 @@ def _unfit_records(spec: PracticesSpec, tables: Mapping[str, TableSpec]) -> Iter
             yield from ((kind, f"records.{kind}: {found.table} has no column {each}") for each in absent)
     for zone in sorted({spec.time_zone, *spec.time_zones.values()} - available_timezones()):
         yield "practices", f"no such time zone: {zone}"
+
+
+def _unfit_value_sets(spec: PracticesSpec) -> Iterator[tuple[str, str]]:
+    """What of a source's own codes does not fit, by the name of the value set."""
+    for name, own in spec.value_sets.items():
+        if name not in VALUE_SETS:
+            near = get_close_matches(name, VALUE_SETS, n=3)
+            hint = f"Near: {', '.join(near)}" if near else "They stand in lib/wardlake/practices/marts/value_sets"
+            yield name, f"value_sets.{name}: no such value set. {hint}"
+        if bool(own.add) == bool(own.replace):
+            yield name, f"value_sets.{name}: either codes to add or codes to replace all with"
+        if any(not code or code != code.strip() for code in (*own.add, *own.replace)):
+            yield name, f"value_sets.{name}: a code is empty, or has blanks around it"
 
 
 def _range_mistakes(file: ConfFile, spec: PracticesSpec) -> list[Mistake]:

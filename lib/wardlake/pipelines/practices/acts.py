@@ -21,14 +21,17 @@ def require_may_act(practices: Practices) -> Identity:
     return actor
 
 
-def record_act(practices: Practices, kind: AuditKind, names: Collection[str]) -> None:
-    """Raises as `require_may_act` does, and `AuditUnavailable` where it cannot be recorded."""
+def record_act(practices: Practices, kind: AuditKind, names: Collection[str], **more: str | int) -> None:
+    """Record an act on practices; `more` are counts and hashes beside theirs.
+
+    Raises as `require_may_act` does, and `AuditUnavailable` where it cannot be recorded."""
     actor = require_may_act(practices)
     listed = "\n".join(sorted(names))
     details = {
         "source": practices.spec.name,
         "practices": len(set(names)),
         "practices_sha256": hashlib.sha256(listed.encode()).hexdigest(),
+        **more,
     }
     now = practices.ports.clock.now().isoformat()
     practices.ports.trail.append(AuditEvent(kind=kind, actor=actor.subject, at=now, details=details))

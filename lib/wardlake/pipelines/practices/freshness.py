@@ -15,9 +15,10 @@ from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from wardlake.pipelines.practices.marts import BUILT, marts_that_can_be_built
+from wardlake.pipelines.practices.marts import marts_that_can_be_built, what_is_built
 from wardlake.pipelines.practices.opening import Practices, Told
 from wardlake.pipelines.practices.pace import paces
+from wardlake.pipelines.practices.unite import MERGED
 from wardlake.pipelines.practices.watching import describe, line, require
 from wardlake.ports.pager import Page, PagerUnavailable
 from wardlake.ports.registry import RegistryUnavailable
@@ -28,6 +29,7 @@ RUNBOOK = "docs/runbooks/practice-late.md"
 RUNBOOK_ASIDE = "docs/runbooks/practice-set-aside.md"
 PAGED = "practice-freshness-pages"
 NAMED_IN_A_PAGE = 50
+CLOCKS_AGREE_SECONDS = 60
 _ALARMING = (Freshness.AT_RISK, Freshness.LATE)
 
 
@@ -43,16 +45,17 @@ def look(practices: Practices, names: Collection[str] = ()) -> list[Verdict]:
     """Every practice asked for, or all that were let in or met, the worst first."""
     registry, source = practices.ports.registry, practices.spec.name
     require(practices, names)
-    found = judge_all(practices.spec, practices.queue.states(), _days(practices), _now(practices), paces(registry, source))
+    found = judge_all(practices.spec, practices.queue.states(), days_held(practices), _now(practices), paces(registry, source))
     return [each for each in found if not names or each.practice in names]
 
 
 def document(practices: Practices, found: Sequence[Verdict]) -> dict[str, Any]:
-    """The board as data. `of_no_practice`: entries that wait since nobody can tell whose they are."""
-    strangers = [state for state in practices.queue.states() if not state.onboarded]
+    """The board as data. `of_no_practice`: entries that wait since nobody can tell whose they are; `clock_differs`: seconds."""
+    strangers = [state for state in practices.queue.states() if not state.onboarded and (state.reason != MERGED or state.rows)]
     return {
         "source": practices.spec.name,
         "at": _now(practices).isoformat(),
+        "clock_differs": clock_differs(practices),
         "practices": [_row(each) for each in found],
         "not_let_in": [state.practice for state in strangers if state.practice != NOBODY],
         "of_no_practice": sum(state.rows for state in strangers if state.practice == NOBODY),
@@ -66,7 +69,17 @@ def text_of(board: Mapping[str, Any]) -> str:
         lines.append(f"not let in: {', '.join(board['not_let_in'])}")
     if board["of_no_practice"]:
         lines.append(f"{board['of_no_practice']:,} entries of no practice wait: {RUNBOOK_ASIDE}")
+    if board["clock_differs"]:
+        lines.insert(
+            0, f"this machine's clock differs from the queue's by {board['clock_differs']} s: times below are not to be trusted"
+        )
     return "\n".join(lines) or "no practice was let in yet"
+
+
+def clock_differs(practices: Practices) -> int:
+    """Seconds by which this machine's clock is before the queue's (negative: behind); 0 where they agree well enough."""
+    seconds = round((_now(practices) - practices.queue.now()).total_seconds())
+    return seconds if abs(seconds) > CLOCKS_AGREE_SECONDS else 0
 
 
 def write(practices: Practices, found: Sequence[Verdict], outputs: Outputs) -> None:
@@ -97,6 +110,7 @@ def watch(practices: Practices, names: Collection[str], outputs: Outputs, *, eve
         try:
             found = look(practices, names)
             alarm(practices, found, told)
+            alarm_clock(practices, told)
             blind = ""
             write(practices, found, outputs)
         except RegistryUnavailable as problem:
@@ -120,6 +134,21 @@ def alarm(practices: Practices, found: Sequence[Verdict], told: Told) -> list[st
     for each in fresh:
         registry.put(PAGED, _incident(practices, each), {"at": _now(practices).isoformat()})
     return [each.practice for each in fresh]
+
+
+def alarm_clock(practices: Practices, told: Told) -> bool:
+    """Page, once a day, where freshness is judged by a clock that differs from the queue's."""
+    seconds = clock_differs(practices)
+    if not seconds:
+        return False
+    page = Page(
+        key=f"practices/{practices.spec.name}/clock/{_now(practices):%Y-%m-%d}",
+        title=f"The freshness of {practices.spec.name} is judged by a clock that differs",
+        lines=(f"by {seconds} s from the queue's",),
+        runbook=RUNBOOK,
+        run_id="",
+    )
+    return _page(practices, page, told)
 
 
 def _alarm_page(practices: Practices, fresh: Sequence[Verdict]) -> Page:
@@ -168,15 +197,14 @@ def _page(practices: Practices, page: Page, told: Told) -> bool:
     return True
 
 
-def _days(practices: Practices) -> dict[str, date]:
-    """By practice, the day that every mart which can be built holds all changes of."""
+def days_held(practices: Practices, names: Collection[str] = ()) -> dict[str, date]:
+    """By practice, of these or of all, the day that every mart which can be built holds all changes of."""
     wanted = [mart.name for mart in marts_that_can_be_built(practices)]
-    prefix = f"{practices.spec.name}/"
     found: dict[str, date] = {}
-    for key, built in practices.ports.registry.find(BUILT, prefix):
+    for practice, built in what_is_built(practices, names).items():
         whole = [built.get(name, {}).get("whole") for name in wanted]
         if whole and all(whole):
-            found[key.removeprefix(prefix)] = min(map(date.fromisoformat, whole))
+            found[practice] = min(map(date.fromisoformat, whole))
     return found
 
 

@@ -9,15 +9,17 @@ from typing import Any
 from wardlake.model.audit import AuditKind
 from wardlake.model.changes import TableEmptied
 from wardlake.model.errors import ConfigurationError
-from wardlake.model.practices import Lane
+from wardlake.model.practices import FileCapture, Lane
 from wardlake.pipelines.practices.acts import record_act, require_may_act
 from wardlake.pipelines.practices.capture import append_batch, count_arrived, open_stream
 from wardlake.pipelines.practices.opening import Practices, Told
+from wardlake.pipelines.practices.quarantine import empty_quarantine
 from wardlake.pipelines.practices.watching import require
 from wardlake.ports.change_stream import SourceRows
 from wardlake.ports.work_queue import Arrived
 from wardlake.practices.change_log import in_epoch
 from wardlake.practices.log_entries import LogEntry, list_emptied, list_present
+from wardlake.practices.names import find_alike
 
 READ_ANEW = "capture began again: its rows are to be read anew"
 
@@ -32,8 +34,19 @@ def onboard(
     """
     if new_slot and not (every and snapshot):
         raise ConfigurationError(what="A new slot loses changes of every practice.", next_step="--all --new-slot")
+    if new_slot and isinstance(practices.spec.capture, FileCapture):
+        raise ConfigurationError(
+            what="Change files have no slot: there is no database to read every practice's rows from.",
+            next_step="have the migration service load the practices in full",
+        )
+    if not snapshot and practices.queue.epoch():
+        raise ConfigurationError(
+            what="Capture began again: whoever is let in needs their rows, since changes of before are lost.",
+            next_step="without --no-snapshot",
+        )
     if not snapshot:
         met = [name for name in practices.known if name] if every else list(names)
+        _require_apart(practices, met)
         record_act(practices, AuditKind.PRACTICES_ONBOARDED, met)
         practices.queue.onboard(met, Lane.BACKFILL)
         return {"practices": met, "entries": 0, "batches": 0}
@@ -45,10 +58,22 @@ def onboard(
     elif not practices.queue.acknowledged():
         open_stream(practices).close()  # so that changes are kept from before the rows
     chosen = _everybody(practices) if every else list(names)
+    _require_apart(practices, chosen)
     record_act(practices, AuditKind.PRACTICES_ONBOARDED, chosen)
     practices.queue.meet(chosen)  # so that what empties a table from now on is told to them too
     with practices.captures.rows() as rows:
         return _read(practices, rows, chosen, told)
+
+
+def _require_apart(practices: Practices, chosen: Sequence[str]) -> None:
+    """Nobody is let in whose name people cannot tell from another's."""
+    inside = [state.practice for state in practices.queue.states() if state.onboarded]
+    alike = find_alike(chosen, inside)
+    if alike:
+        raise ConfigurationError(
+            what=f"These names read the same: {'; '.join(' and '.join(map(ascii, group)) for group in alike)}.",
+            next_step="mend the name at the source; where they are one practice: wardlake practices merge",
+        )
 
 
 def _everybody(practices: Practices) -> list[str]:
@@ -64,21 +89,28 @@ def _practices_of(practices: Practices, rows: SourceRows) -> list[str]:
 
 
 def _read(practices: Practices, rows: SourceRows, chosen: Sequence[str], told: Told) -> dict[str, Any]:
-    """Every practice's rows into the log; they wait to be merged, before every change, once all are there."""
+    """Every practice's rows into the log, many practices in one commit.
+
+    They wait to be merged, before every change, once all are there.
+    """
     waiting: list[tuple[int, dict[str, Arrived]]] = []
-    entries = 0
-    for practice in chosen:
-        count = 0
-        left = _entries(practices, rows, practice)
-        while part := list(islice(left, practices.spec.append_rows)):
-            waiting.append((append_batch(practices, part), count_arrived(part)))
-            count += len(part)
-        entries += count
-        told(f"{practice}: {count} entries")
+    left = _entries_of_all(practices, rows, chosen, told)
+    while part := list(islice(left, practices.spec.append_rows)):
+        waiting.append((append_batch(practices, part, told), count_arrived(part)))
     for batch, arrived in waiting:
         practices.queue.enqueue(batch, arrived, giant_rows=practices.spec.giant_rows, is_base=True)
     practices.queue.onboard(chosen, Lane.BACKFILL, base=in_epoch(rows.position.commit, practices.queue.epoch()))
+    entries = sum(each.rows for _, arrived in waiting for each in arrived.values())
     return {"practices": list(chosen), "entries": entries, "batches": len(waiting)}
+
+
+def _entries_of_all(practices: Practices, rows: SourceRows, chosen: Sequence[str], told: Told) -> Iterator[LogEntry]:
+    for practice in chosen:
+        count = 0
+        for entry in _entries(practices, rows, practice):
+            yield entry
+            count += 1
+        told(f"{practice}: {count} entries")
 
 
 def _entries(practices: Practices, rows: SourceRows, practice: str) -> Iterator[LogEntry]:
@@ -93,7 +125,18 @@ def _entries(practices: Practices, rows: SourceRows, practice: str) -> Iterator[
 
 
 def release(practices: Practices, names: Sequence[str]) -> list[str]:
-    """Have practices that were set aside tried again; returns those that were."""
+    """Have practices that were set aside tried again; returns those that were.
+
+    Raises `ConfigurationError` for one whose changes were lost since its rows were read: it has to be let in again.
+    """
     require(practices, names)
+    anew = practices.queue.to_read_anew(names)
+    if anew:
+        raise ConfigurationError(
+            what=f"Changes of these were lost when capture began again; going on would leave a hole: {', '.join(anew)}.",
+            next_step="wardlake practices onboard --practice P",
+        )
     record_act(practices, AuditKind.PRACTICES_RELEASED, names)
-    return practices.queue.release(names)
+    released = practices.queue.release(names)
+    empty_quarantine(practices, released)
+    return released

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from wardlake.model.practices import PracticesSpec
 from wardlake.model.sources import SourceSpec
+from wardlake.model.treatments import Classification
 from wardlake.pipelines.ports_in_hand import PortsInHand
 from wardlake.ports.change_stream import Captures
 from wardlake.ports.work_queue import WorkQueue
@@ -24,6 +25,8 @@ class Practices:
     spec: PracticesSpec
     source: SourceSpec
     admission: Admission
+    classification: Classification
+    conf: Path
     ports: PortsInHand
     queue: WorkQueue
     expectations: Path  # the folder of the suites
@@ -46,10 +49,13 @@ def open_practices(settings: Settings, ports: PortsInHand, name: str) -> Practic
     """Raises `ConfigurationError` for a source without practices, `UnclassifiedColumns` where its keys are not decided on."""
     spec = settings.practices_of(name)
     source = settings.source(spec.name)
+    classification = settings.classification(spec.name)
     return Practices(
         spec=spec,
         source=source,
-        admission=admit(spec, source, settings.classification(spec.name)),
+        admission=admit(spec, source, classification),
+        classification=classification,
+        conf=settings.conf,
         ports=ports,
         queue=ports.work_queue(spec.name),
         expectations=settings.root / "expectations",

@@ -6,6 +6,9 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+import pyarrow.parquet as pq
+from pyspark.sql import DataFrame
+
 from wardlake.model.errors import ConfigurationError
 from wardlake.model.practices import FileCapture
 from wardlake.model.sources import SourceSpec
@@ -29,18 +32,20 @@ def write_sample(settings: Settings, ports: PortsInHand, source: str) -> dict[st
     wanted = ("encounters", "patients", *ENCOUNTER_OF)
     rows: dict[str, int] = {}
     with ports.sources.open(spec) as opened:
-        tables = {name: opened.read(spec.tables[name]).rows for name in wanted}
+        read = {name: opened.read(spec.tables[name]) for name in wanted}
+        tables = {name: table.rows.drop(*table.inner) for name, table in read.items()}
         for name, table in share_database(tables).items():
-            rows[name] = _write(as_inserts(table, first=1, at=LOADED_AT), Path(capture.folder) / name)
+            written = _write(as_inserts(table, first=1, at=LOADED_AT), Path(capture.folder) / name)
+            rows[name] = pq.read_metadata(written).num_rows
     return {"folder": capture.folder, "rows": rows}
 
 
-def _write(rows: Any, folder: Path) -> int:
+def _write(rows: DataFrame, folder: Path) -> Path:
     """One file, as a migration service drops it: whole or not at all."""
     folder.mkdir(parents=True, exist_ok=True)
     scratch = folder / ".writing"
     rows.coalesce(1).write.mode("overwrite").parquet(str(scratch))
     (file,) = scratch.glob("*.parquet")
-    file.replace(folder / "load-00000001.parquet")
+    written = file.replace(folder / "load-00000001.parquet")
     shutil.rmtree(scratch)
-    return int(rows.count())
+    return written

@@ -1,0 +1,109 @@
+"""Patients who were erased do not come back: each is remembered by a keyed hash alone, and changes of theirs are not kept."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from wardlake.pipelines.key_making import create_keys
+from wardlake.pipelines.practices.opening import Practices, Told
+from wardlake.pipelines.practices.paging import page_erased
+from wardlake.practices.log_entries import LogEntry
+from wardlake.tokens.keyring import KeyRing, KeyUse, key_name, open_ring
+
+PURPOSE, DOMAIN = "practices", "erasure"
+ERASED = "practice-erased-patients"  # by source and keyed hash: when, and under which version of the key
+UNFINISHED = "practice-erasures"  # by source and keyed hash: what an erasure concerns, from its first write until it is done
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Erasure:
+    """What is kept of an erasure until it is done: the practices, and which rows were the patient's, by keyed hashes alone."""
+
+    known_as: str
+    ring: KeyRing
+    practices: frozenset[str] = frozenset()
+    rows: frozenset[str] = frozenset()
+    is_begun: bool = False
+
+    def hash_row(self, row: tuple[str, str, str]) -> str:
+        """Of a row's practice, table and key."""
+        return _digest(self.ring, json.dumps(row))
+
+    def with_rows(self, rows: Iterable[tuple[str, str, str]]) -> Erasure:
+        found = list(rows)
+        named = self.practices | {practice for practice, _, _ in found}
+        return replace(self, practices=named, rows=self.rows | {self.hash_row(row) for row in found})
+
+
+def open_erasure(practices: Practices, patient: str) -> Erasure:
+    """The patient's erasure that broke off, else one that is not begun; makes the key of hashes where there is none yet."""
+    practices.ports.prepare_key_file()
+    if not practices.ports.keys.versions(key_name(PURPOSE, DOMAIN)):
+        create_keys(practices.ports, [DOMAIN], purpose=PURPOSE)
+    for key, document in practices.ports.registry.find(UNFINISHED, f"{practices.spec.name}/"):
+        ring = open_ring(practices.ports.keys, PURPOSE, [DOMAIN], versions={DOMAIN: int(document["key_version"])})
+        known_as = _digest(ring, patient)
+        if key == f"{practices.spec.name}/{known_as}":
+            kept = {name: frozenset(document[name]) for name in ("practices", "rows")}
+            return Erasure(known_as=known_as, ring=ring, is_begun=True, **kept)
+    ring = open_ring(practices.ports.keys, PURPOSE, [DOMAIN])
+    return Erasure(known_as=_digest(ring, patient), ring=ring)
+
+
+def keep_erasure(practices: Practices, erasure: Erasure) -> None:
+    """From now on the patient counts as erased, and what is concerned is known until `end_erasure`, whatever is removed."""
+    registry, key = practices.ports.registry, f"{practices.spec.name}/{erasure.known_as}"
+    version = erasure.ring.versions[DOMAIN]
+    document = {"practices": sorted(erasure.practices), "rows": sorted(erasure.rows), "key_version": version}
+    registry.put(UNFINISHED, key, document)
+    registry.insert(ERASED, key, {"at": practices.ports.clock.now().isoformat(), "key_version": version})
+
+
+def end_erasure(practices: Practices, erasure: Erasure) -> None:
+    """All of it is done: which rows there were is forgotten."""
+    practices.ports.registry.delete(UNFINISHED, f"{practices.spec.name}/{erasure.known_as}")
+
+
+def without_erased(practices: Practices, entries: Sequence[LogEntry], told: Told) -> list[LogEntry]:
+    """The entries that are of nobody who was erased; people are told, once a day, where such a patient comes again.
+
+    Raises `KeysUnavailable` where hashes cannot be made: then nothing is kept.
+    """
+    prefix = f"{practices.spec.name}/"
+    known = {key.removeprefix(prefix): document for key, document in practices.ports.registry.find(ERASED, prefix)}
+    if not known:
+        return list(entries)
+    rings = [
+        open_ring(practices.ports.keys, PURPOSE, [DOMAIN], versions={DOMAIN: version})
+        for version in sorted({int(document["key_version"]) for document in known.values()})
+    ]
+    columns = {name: table.patient for name, table in practices.source.tables.items() if table.patient}
+    verdicts: dict[str, bool] = {}
+    kept, again = [], set[tuple[str, str]]()
+    for entry in entries:
+        patient = _patient_of(entry, columns)
+        if patient is not None and patient not in verdicts:
+            verdicts[patient] = any(_digest(ring, patient) in known for ring in rings)
+        if patient is None or not verdicts[patient]:
+            kept.append(entry)
+        else:
+            again.add((entry.practice, entry.table))
+    for practice, table in sorted(again):
+        page_erased(practices, practice, table, told)
+    return kept
+
+
+def _patient_of(entry: LogEntry, columns: Mapping[str, str]) -> str | None:
+    """Whom an entry is about, as far as it says; a delete says it by its key at most."""
+    column = columns.get(entry.table)
+    text = entry.row or entry.key
+    found = json.loads(text).get(column) if column and text else None
+    return None if found is None else str(found)
+
+
+def _digest(ring: KeyRing, patient: str) -> str:
+    return hmac.digest(ring.subkey(DOMAIN, KeyUse.LOOKUP), patient.encode(), hashlib.sha256).hex()
