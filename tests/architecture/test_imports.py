@@ -9,6 +9,7 @@ from pathlib import Path
 from tests.architecture.source_tree import ROOT, imported_modules, name_of, python_files
 
 OUTSIDE_WORLD = {"boto3", "botocore", "hvac", "psycopg", "psycopg2", "redis", "great_expectations", "delta", "minio", "smtplib"}
+OUTSIDE_WORLD |= {"requests", "trino"}
 STANDARD_LIBRARY = set(sys.stdlib_module_names)
 
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import secrets
 import shutil
 import subprocess
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -66,13 +67,14 @@ TABLES = (
 
 @dataclass(frozen=True, kw_only=True)
 class Office:
-    """Commands and statements about the practices of one database."""
+    """Commands and statements about the practices of one database. `said`: all that its commands wrote and answered."""
 
     spark: SparkSession
     folder: Path
     source: str
     registry: str
     slot: str
+    said: list[str] = field(default_factory=list)
 
     @property
     def conf(self) -> Path:
@@ -84,7 +86,9 @@ class Office:
 
     def run(self, *words: str) -> Ended:
         """`wardlake practices WORDS`."""
-        return command("practices", *words, conf=self.conf, lake=self.lake, env="practices")
+        ended = command("practices", *words, conf=self.conf, lake=self.lake, env="practices")
+        self.said.append(ended.said + json.dumps(ended.answer))
+        return ended
 
     def start(self, *words: str) -> subprocess.Popen[str]:
         """The same as a process of its own; `finish` ends it."""
@@ -149,6 +153,13 @@ class Office:
                 if shown != row or raw[key]["wardlake_practice"] != row["practice"]:
                     return f"{table}: row {key} is {shown}"
         return ""
+
+    def registered(self) -> str:
+        """Every row of every table of the registry, the queue and the audit among them, as text."""
+        with psycopg.connect(self.registry) as opened:
+            tables = opened.execute("SELECT tablename FROM pg_tables WHERE schemaname = 'wardlake'").fetchall()
+            rows = [opened.execute(f"SELECT t::text FROM wardlake.{name} t".encode()).fetchall() for (name,) in tables]
+        return "\n".join(row for table in rows for (row,) in table)
 
     def close(self) -> None:
         drop_slot(self.source, slot=self.slot, publication="practices")

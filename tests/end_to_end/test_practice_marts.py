@@ -92,7 +92,8 @@ def test_every_practice_has_its_partition_of_every_mart(office: Office, built: d
     practices = {row[0] for row in office.raw("encounters").select("wardlake_practice").distinct().collect()}
     assert len(practices) > 50
     assert built["built"] == dict.fromkeys(MARTS, len(practices))
-    assert (built["failed"], built["left_out"]) == ({}, {})
+    assert (built["failed"], built["left_out"], built["set_aside"]) == ({}, {}, [])
+    assert not (office.lake / "restricted" / "pages.jsonl").exists()
     for name, mart in MARTS.items():
         frame = office.mart(name)
         assert {row[0] for row in frame.select("practice_id").distinct().collect()} <= practices

@@ -16,10 +16,11 @@ from tests.servers.postgres import PostgresServer
 from wardlake.adapters.postgres_changes import PostgresChanges
 from wardlake.model.errors import StorageUnavailable
 
+CELL = "Oberholtzer"  # stands in rows of every bad input, and nowhere else
 BEFORE = (
     "INSERT INTO patients SELECT n, 'north', 'Northman', '1970-01-01' FROM generate_series(1, 3) n",
     "INSERT INTO patients SELECT n, 'south', 'Southman', '1980-01-01' FROM generate_series(11, 12) n",
-    "INSERT INTO visits SELECT n, 'north', 1, n, 'before' FROM generate_series(1, 20) n",
+    f"INSERT INTO visits SELECT n, 'north', 1, n, '{CELL}' FROM generate_series(1, 20) n",
 )
 
 
@@ -78,7 +79,7 @@ def test_what_is_captured_twice_is_merged_once(office: Office, monkeypatch: pyte
 
 
 def test_a_practice_that_nobody_let_in_waits_and_touches_no_other(office: Office) -> None:
-    office.sql("INSERT INTO visits VALUES (500, 'stranger', 1, 1, 'x'), (501, 'north', 1, 1, 'y')")
+    office.sql(f"INSERT INTO visits VALUES (500, 'stranger', 1, 1, '{CELL}'), (501, 'north', 1, 1, 'y')")
     office.ingest("steady")
     assert 501 in office.rows("visits")
     assert 500 not in office.rows("visits")
@@ -118,7 +119,7 @@ def test_who_lets_practices_in_and_releases_them_is_recorded(office: Office) -> 
 
 
 def test_rows_of_no_practice_wait_and_stop_nobody(office: Office) -> None:
-    office.sql("INSERT INTO visits VALUES (700, null, 1, 1, 'x'), (701, 'north', 1, 1, 'y')")
+    office.sql(f"INSERT INTO visits VALUES (700, null, 1, 1, '{CELL}'), (701, 'north', 1, 1, 'y')")
     office.ingest("steady")
     assert 701 in office.rows("visits")
     assert 700 not in office.rows("visits")
@@ -131,14 +132,14 @@ def test_rows_of_no_practice_wait_and_stop_nobody(office: Office) -> None:
 def test_a_column_that_nobody_decided_on_waits_and_people_hear_of_it_once(office: Office) -> None:
     office.sql(
         "ALTER TABLE visits ADD COLUMN diagnosis text",
-        "INSERT INTO visits VALUES (800, 'north', 1, 1, 'x', 'secret')",
-        "INSERT INTO visits VALUES (801, 'north', 1, 1, 'x', 'secret')",
+        "INSERT INTO visits VALUES (800, 'north', 1, 1, 'x', 'Zimmerhackl')",
+        f"INSERT INTO visits VALUES (801, 'north', 1, 1, '{CELL}', 'Zimmerhackl')",
     )
     office.ingest("steady")
     assert "diagnosis" not in office.rows("visits")[800]
     pages = (office.lake / "restricted" / "pages.jsonl").read_text()
     assert pages.count('"lines":["visits.diagnosis"]') == 1
-    assert "secret" not in pages
+    assert "Zimmerhackl" not in pages
     office.sql("ALTER TABLE visits DROP COLUMN diagnosis")
     same(office)
 
@@ -171,7 +172,7 @@ def test_a_table_that_is_emptied_is_empty_for_every_practice(office: Office) -> 
 
 def test_a_lost_slot_is_said_at_once_and_all_practices_are_read_anew(office: Office) -> None:
     office.close()
-    office.sql("DELETE FROM visits WHERE id < 10", "INSERT INTO visits VALUES (900, 'south', 11, 1, 'unseen')")
+    office.sql("DELETE FROM visits WHERE id < 10", f"INSERT INTO visits VALUES (900, 'south', 11, 1, '{CELL}')")
     lost = office.run("capture", "--until-idle")
     assert (lost.code, lost.answer["error"]["kind"]) == (20, "ContractBroken")
     assert "onboard --all --new-slot" in lost.answer["error"]["next"]
@@ -210,7 +211,16 @@ def test_a_restored_source_is_told_by_its_position(office: Office) -> None:
     back = office.run("capture", "--until-idle")
     assert (back.code, "went back" in back.answer["error"]["what"]) == (20, True)
     office.ends_well("onboard", "--all", "--new-slot")
-    office.sql("UPDATE visits SET note = 'restored' WHERE id = 1")
+    office.sql(f"UPDATE visits SET note = '{CELL}' WHERE id = 1")
     office.ingest()
     same(office)
     assert all(row["wardlake_commit"] > 2**64 for row in office.rows("visits").values())
+
+
+def test_no_cell_is_in_what_was_said_paged_or_registered(office: Office) -> None:
+    """After every bad input above; the pages and the board name practices, tables and columns."""
+    pages = (office.lake / "restricted" / "pages.jsonl").read_text()
+    assert all(name in pages for name in ("Practice north is set aside", "patients.born", "visits.diagnosis"))
+    told = "\n".join([*office.said, pages, office.registered()])
+    assert all(name in told for name in ("north", "stranger", "patients.born"))
+    assert not [cell for cell in (CELL, "Northman", "Southman", "31.1.1970", "Zimmerhackl") if cell in told]

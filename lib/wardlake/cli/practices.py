@@ -224,16 +224,76 @@ def freshness(
             sys.exit(report_error(DoneInPart("Practices are late.", which=late, next_step=board.RUNBOOK), as_json=False))
 
 
-@practices.command(help="Have practices that were set aside tried again, once what was wrong is mended.")
+RELEASE = """Have what was set aside tried again, once what was wrong is mended.
+
+A practice: what waits of it is merged again. A damaged change file is tried again by itself as soon as it is another; --file has
+it tried as it is, and lets later files go on without it where it is no longer there: what it held is then never merged.
+
+\b
+  wardlake practices release --practice P1
+  wardlake practices release --file visits/20260131-0001.csv
+"""
+
+
+@practices.command(help=RELEASE)
 @_SOURCE
-@click.option("--practice", "names", multiple=True, required=True)
+@click.option("--practice", "names", multiple=True, help="A practice; may be given many times.")
+@click.option("--file", "files", multiple=True, help="A change file, as TABLE/NAME; may be given many times.")
 @command_flags
-def release(options: Options, source: str, names: tuple[str, ...]) -> None:
+def release(options: Options, source: str, names: tuple[str, ...], files: tuple[str, ...]) -> None:
+    from wardlake.pipelines.practices.damaged_files import release_files
     from wardlake.pipelines.practices.onboard import release as let_go
 
+    if not names and not files:
+        raise click.UsageError("give --practice or --file")
     with _opened(options, source) as at_work:
-        released = let_go(at_work, names)
-        answer(options, {"released": released}, f"{len(released)} tried again: {', '.join(released) or 'none was set aside'}")
+        let = release_files(at_work, files) if files else []
+        released = let_go(at_work, names) if names else []
+        every = [*released, *let]
+        done = {"released": released, "files": let} if files else {"released": released}
+        answer(options, done, f"{len(every)} tried again: {', '.join(every) or 'none was set aside'}")
+
+
+MERGE = """Close a practice that went into another, once the source has moved all its rows and these are merged.
+
+Its entitlements end, its part of every mart is removed, and what still comes of it waits in quarantine.
+
+\b
+  wardlake practices merge --from A --into B
+"""
+
+
+@practices.command(help=MERGE)
+@_SOURCE
+@click.option("--from", "before", required=True, help="The practice that is one no more.")
+@click.option("--into", required=True, help="The practice that has its rows.")
+@command_flags
+def merge(options: Options, source: str, before: str, into: str) -> None:
+    from wardlake.pipelines.practices.unite import unite
+
+    with _opened(options, source) as at_work:
+        done = unite(at_work, before, into, told=_told())
+        answer(options, done, f"{before} went into {into}")
+
+
+TIDY = """Remove what nobody needs any more, write small files together, and end history; nightly, beside everything else.
+
+Entries of the change log that are merged and tombstones of deleted rows go so many days after they came; so does what tables were
+before. A change that comes later than that may be taken for new.
+"""
+
+
+@practices.command(help=TIDY)
+@_SOURCE
+@click.option("--keep-days", type=click.IntRange(min=1), default=30, show_default=True)
+@command_flags
+def tidy(options: Options, source: str, keep_days: int) -> None:
+    from wardlake.pipelines.practices.tidy import tidy as run
+
+    with _opened(options, source) as at_work:
+        done = run(at_work, keep_days=keep_days, told=_told())
+        text = f"{done['entries']:,} entries and {done['tombstones']:,} tombstones removed, {done['tables']} tables compacted"
+        answer(options, done, text)
 
 
 @contextmanager
