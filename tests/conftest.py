@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,7 +14,8 @@ from wardlake.adapters.spark_session import start_session
 
 ROOT = Path(__file__).parent.parent
 # Most queries of a test run once: Java's second compiler would cost more than it gives.
-QUICK = "-XX:TieredStopAtLevel=1"
+QUICK = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"
+os.environ.setdefault("SPARK_SUBMIT_OPTS", QUICK)  # for the engines of processes that tests start
 
 # Processes of pytest-xdist have no main file, which PySpark's Connect takes for its own doctests: it would exit on import.
 if not hasattr(sys.modules["__main__"], "__file__"):
@@ -24,6 +26,8 @@ pytest_plugins = [
     "tests.servers.minio",
     "tests.servers.openbao",
     "tests.servers.airflow",
+    "tests.servers.keycloak",
+    "tests.servers.trino",
     "tests.servers.spark_cluster",
     "tests.records",
 ]

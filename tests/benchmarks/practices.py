@@ -1,10 +1,11 @@
 """Whether a small practice waits for a large one: freshness with and without a giant in backfill, beside one queue for all.
 
-    python -m tests.benchmarks.practices --practices 1000 --seconds 120
+    python -m tests.benchmarks.practices --practices 1000 --rows 500 --seconds 120
 
-A real PostgreSQL holds the practices' rows and the queue; capture and both lanes are processes of their own. Changes of random
-practices (twenty rows a transaction) arrive at 40 % of the capacity that the steady lane was just measured to have. Freshness is
-the time from before a commit until the practice's watermark has passed it. Prints one JSON object; seconds unless named.
+A real PostgreSQL holds the practices' rows and the queue; capture and both lanes are processes of their own. Practices come with
+`--rows` each, the giant with a thousand times as many. Changes of random practices (twenty rows a transaction) arrive at 40 % of
+the capacity that the steady lane was just measured to have. Freshness is the time from before a commit until the practice's
+watermark has passed it. Prints one JSON object; seconds unless named.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +42,7 @@ ROOT = Path(__file__).parents[2]
 PROGRAM = Path(sys.executable).parent / "wardlake"
 ROWS_A_CHANGE = 20
 GIANT_TIMES = 1000
+GIANTS = ("giant", "control")
 LOAD = 0.4
 TYPES = {
     "id": "bigint",
@@ -148,19 +150,20 @@ _TABLE = """
         id bigserial PRIMARY KEY, practice text, patient bigint, seen timestamptz, cost numeric(10,2), note text)"""
 _INSERT = """
     INSERT INTO visits (practice, patient, seen, cost, note)
-    SELECT %s, n, now(), n, md5(n::text) FROM generate_series(1, %s) n"""
+    SELECT %s, n, now(), n, 'comes again in week ' || n %% 53 FROM generate_series(1, %s) n"""
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--practices", type=int, default=1000)
+    parser.add_argument("--rows", type=int, default=500, help="that the median practice comes with")
     parser.add_argument("--seconds", type=int, default=120)
     parser.add_argument("--transaction", type=int, default=1_000_000, help="rows of the giant's one transaction")
     parser.add_argument("--keep", action="store_true", help="leave the folder with logs")
     arguments = parser.parse_args()
     folder = Path(tempfile.mkdtemp(prefix="practices-"))
     try:
-        with site(folder, arguments.practices) as made:
+        with site(folder, arguments.practices, arguments.rows) as made:
             print(json.dumps(measure(made, arguments.seconds, arguments.transaction), indent=2))
     finally:
         if not arguments.keep:
@@ -168,8 +171,8 @@ def main() -> None:
 
 
 @contextmanager
-def site(folder: Path, practices: int) -> Iterator[Site]:
-    """Servers, configuration and two giants' rows, with nobody on board yet."""
+def site(folder: Path, practices: int, rows: int) -> Iterator[Site]:
+    """Servers, configuration, the practices' rows and two giants', with nobody on board yet."""
     server = start_postgres()
     source = server.as_admin(server.fresh_database("clinics"))
     registry = server.fresh_database()
@@ -206,8 +209,10 @@ def site(folder: Path, practices: int) -> Iterator[Site]:
     made.write_configuration()
     made.sql(_TABLE)
     made.sql("ALTER TABLE visits REPLICA IDENTITY FULL")
-    for giant in ("giant", "control"):
-        made.sql(_INSERT, giant, GIANT_TIMES * ROWS_A_CHANGE * 10)
+    for name in names:
+        made.sql(_INSERT, name, rows)
+    for giant in GIANTS:
+        made.sql(_INSERT, giant, GIANT_TIMES * rows)
     try:
         yield made
     finally:
@@ -218,7 +223,11 @@ def site(folder: Path, practices: int) -> Iterator[Site]:
 
 def measure(made: Site, seconds: int, transaction: int) -> dict[str, Any]:
     few = made.practices[: max(1, len(made.practices) // 10)]
-    made.run("onboard", "--no-snapshot", *(word for name in made.practices for word in ("--practice", name)))
+    begun = time.monotonic()
+    made.run("onboard", *(word for name in made.practices for word in ("--practice", name)))
+    made.run("work", "--lane", "backfill", "--until-idle")
+    onboarded = time.monotonic() - begun
+    say(f"{len(made.practices)} practices are on board after {onboarded:.0f} s")
     made.into_steady()
     made.start("capture", "capture")
     made.start("steady", "work", "--lane", "steady")
@@ -230,15 +239,19 @@ def measure(made: Site, seconds: int, transaction: int) -> dict[str, Any]:
     whole = round_of_changes(made, made.practices)
     memory = made.peak_memory("steady")
     rate = LOAD * len(made.practices) / whole["seconds"]
+    say(f"a commit {commit}, a round {whole}, of a tenth {small}")
 
     alone = freshness_of(arrive(made, rate, seconds))
+    say(f"alone {alone}")
     made.start("backfill", "work", "--lane", "backfill")
     made.run("onboard", "--practice", "giant")
     left = [made.waiting("giant")]
     beside = freshness_of(arrive(made, rate, seconds, watch=lambda: left.append(made.waiting("giant"))))
+    say(f"beside a giant {beside}, left {left}")
     wait_until_merged(made, "giant")
 
     million = freshness_beside_a_transaction(made, transaction)
+    say(f"a small change beside a transaction of {transaction} rows: {million:.1f} s")
     wait_until_merged(made, made.practices[-1])
     made.stop("backfill", "steady", "capture")
     made.write_configuration(one_queue=True)
@@ -247,12 +260,14 @@ def measure(made: Site, seconds: int, transaction: int) -> dict[str, Any]:
     made.into_steady()
     made.start("steady", "work", "--lane", "steady")
     control = freshness_of(arrive(made, rate, seconds))
+    say(f"one queue for all {control}")
     groups = whole["groups"]
     made.stop("steady", "capture")
     one_job = cost_of_one_job(made, whole["batches"])
     fixed = statistics.median(commit)
     return {
         "practices": len(made.practices),
+        "seconds_to_onboard_all": round(onboarded),
         "arrivals_a_second": round(rate, 2),
         "steady_alone": alone,
         "beside_a_giant_in_backfill": beside,
@@ -268,6 +283,11 @@ def measure(made: Site, seconds: int, transaction: int) -> dict[str, Any]:
         "memory_mib": {"a tenth": memory_of_few, "all": memory, "ratio": round(memory / memory_of_few, 2)},
         "a_small_change_beside_a_transaction": {"rows": transaction, "seconds": round(million, 1)},
     }
+
+
+def say(text: str) -> None:
+    """How far it is, for whoever waits for hours."""
+    print(text, file=sys.stderr, flush=True)
 
 
 def cost_of_a_commit(made: Site, practice: str) -> float:
@@ -395,11 +415,12 @@ def cost_of_one_job(made: Site, of: Sequence[int]) -> float:
     spark = start_session("one-job", jar_folder=ROOT / ".tools" / "jars", master="local[2]", conf={"spark.driver.memory": "1g"})
     tables, table = DeltaTables(spark), RawTable(name="visits", columns=TYPES, buckets=8)
     log = tables.read(f"{made.folder}/lake/raw/clinics/practices/change_log").where(f"batch BETWEEN {of[0]} AND {of[-1]}")
-    costs = []
+    costs, now = [], datetime.now(UTC)
     for turn in range(PAIR):
         path = f"{made.folder}/one-job-{turn}"
         tables.create(path, table.schema, partition_by=[BUCKET])
-        costs.append(cpu_of(lambda path=path: tables.merge(path, make_rows(log, table), merge_of(table, range(8)))))
+        rows = make_rows(log, table, merged_at=now)
+        costs.append(cpu_of(lambda path=path, rows=rows: tables.merge(path, rows, merge_of(table, range(8)))))
     spark.stop()
     return costs[-1]
 
