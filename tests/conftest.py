@@ -17,6 +17,14 @@ ROOT = Path(__file__).parent.parent
 QUICK = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"
 os.environ.setdefault("SPARK_SUBMIT_OPTS", QUICK)  # for the engines of processes that tests start
 
+# Tables of a few rows: writing, compiling and planning anew cost more than running. Processes that tests start plan and compile
+# as in production, and so do tests of whole sources: `as_in_production`.
+PLAIN = {
+    "spark.sql.codegen.wholeStage": "false",
+    "spark.sql.codegen.factoryMode": "NO_CODEGEN",
+    "spark.sql.adaptive.enabled": "false",
+}
+
 # Processes of pytest-xdist have no main file, which PySpark's Connect takes for its own doctests: it would exit on import.
 if not hasattr(sys.modules["__main__"], "__file__"):
     sys.modules["__main__"].__file__ = __file__
@@ -25,7 +33,6 @@ pytest_plugins = [
     "tests.servers.postgres",
     "tests.servers.minio",
     "tests.servers.openbao",
-    "tests.servers.airflow",
     "tests.servers.keycloak",
     "tests.servers.trino",
     "tests.servers.spark_cluster",
@@ -42,6 +49,7 @@ def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
         jar_folder=ROOT / ".tools" / "jars",
         master="local[2]",
         conf={
+            **PLAIN,
             "spark.sql.shuffle.partitions": "2",
             "spark.default.parallelism": "2",
             "spark.driver.memory": "1500m",
@@ -51,3 +59,13 @@ def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
     )
     yield session
     session.stop()
+
+
+@pytest.fixture(scope="module")
+def as_in_production(spark: SparkSession) -> Iterator[None]:
+    """For as long as a file's tests run, expressions are compiled, and plans made anew while they run."""
+    for key in PLAIN:
+        spark.conf.set(key, "FALLBACK" if key.endswith("factoryMode") else "true")
+    yield
+    for key, value in PLAIN.items():
+        spark.conf.set(key, value)

@@ -61,7 +61,7 @@ def write_configuration(folder: Path, trino: TrinoServer) -> None:
     shutil.copytree(ROOT / "conf", folder / "conf")
     shutil.copytree(ROOT / "expectations", folder / "expectations")
     text = (folder / "conf" / "practices" / "clinics.yaml").read_text()
-    backfill = "backfill: {slots: 1, practices: 10, rows: 50000, niceness: 10}"
+    backfill = "backfill: {slots: 1, practices: 100, rows: 50000, niceness: 10}"
     if backfill not in text:
         raise SystemExit(f"conf/practices/clinics.yaml no longer says {backfill}")
     write(folder, "practices", "clinics", text.replace(backfill, "backfill: {practices: 1000, rows: 1000000}"))

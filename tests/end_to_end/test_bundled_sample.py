@@ -29,6 +29,7 @@ from wardlake.wiring import Wiring
 SAMPLE = ROOT / "tests" / "data" / "synthea"
 OLDEST = 90
 DAY = re.compile(r"(?<!\d)(?:19|20)\d\d-(?!01-01(?:T00:00:00(?:\.0+)?Z?)?(?!\d))\d\d-\d\d(?!\d)")
+pytestmark = pytest.mark.usefixtures("as_in_production")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -21,6 +21,7 @@ from wardlake.adapters.postgres_database import migrate
 from wardlake.practices.marts.every import MARTS
 
 DAY = "2024-06-30"  # the sample's records end in that year
+pytestmark = pytest.mark.usefixtures("as_in_production")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,7 +68,7 @@ def office(spark: SparkSession, postgres_server: PostgresServer, tmp_path_factor
     shutil.copytree(ROOT / "conf", folder / "conf")
     shutil.copytree(ROOT / "expectations", folder / "expectations")
     text = (folder / "conf" / "practices" / "clinics.yaml").read_text()
-    backfill = "backfill: {slots: 1, practices: 10, rows: 50000, niceness: 10}"
+    backfill = "backfill: {slots: 1, practices: 100, rows: 50000, niceness: 10}"
     assert backfill in text
     write(folder, "practices", "clinics", text.replace(backfill, "backfill: {practices: 1000, rows: 1000000, niceness: 0}"))
     write(folder, "environments", "practices", practices_environment())

@@ -46,6 +46,12 @@ def test_a_session_has_the_fixed_settings(spark: SparkSession) -> None:
     assert {key: settings[key] for key in FIXED} == {key: DELTA[key] for key in FIXED}
 
 
+def test_a_session_of_one_process_fetches_no_jars(spark: SparkSession) -> None:
+    settings = dict(spark.sparkContext.getConf().getAll())
+    assert "spark.jars" not in settings
+    assert "delta-spark" in settings["spark.driver.extraClassPath"]
+
+
 @pytest.fixture(scope="module")
 def failed(tmp_path_factory: pytest.TempPathFactory) -> subprocess.CompletedProcess[str]:
     """A job of its own process, all of whose tasks failed."""

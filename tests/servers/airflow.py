@@ -11,14 +11,13 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import pytest
-from tests.servers.postgres import Database, PostgresServer
-from tests.servers.processes import LOOPBACK, ROOT, ServerFailed, ServerProcess, data_folder, free_port, running
+from tests.servers.postgres import Database
+from tests.servers.processes import LOOPBACK, ROOT, ServerFailed, ServerProcess, data_folder, free_port
 
 PROGRAM = ROOT / ".venv-airflow" / "bin" / "airflow"
 POOLS = ROOT / "infra" / "airflow" / "pools.json"
@@ -189,32 +188,3 @@ def night_environment(folder: Path) -> dict[str, str]:
         "WARDLAKE_NIGHT_FLAGS": f"--conf {folder}/conf --lake {folder}/lake --env practices",
         "WARDLAKE_NIGHT_FOLDER": str(folder),
     }
-
-
-@pytest.fixture(scope="session")
-def step_program(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder that says how each step of a source ends, and where each step that ran is written down."""
-    return tmp_path_factory.mktemp("steps")
-
-
-@pytest.fixture(scope="session")
-def night_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Where the night of the practices finds its configuration and its lake."""
-    return tmp_path_factory.mktemp("night")
-
-
-@pytest.fixture(scope="session")
-def airflow_server(postgres_server: PostgresServer, step_program: Path, night_folder: Path) -> Iterator[AirflowServer]:
-    """One Airflow for the run, its refreshes run by `tests/dags/scripted_step.py` instead of Spark, its nights by the program."""
-    environment = {
-        "WARDLAKE_PROGRAM": str(ROOT / "tests" / "dags" / "scripted_step.py"),
-        "WARDLAKE_FLAGS": f"--lake {step_program}",
-        "WARDLAKE_FOLDER": str(step_program),
-        "WARDLAKE_RETRIES": "3",
-        "WARDLAKE_RETRY_SECONDS": "2",
-        **night_environment(night_folder),
-        "WARDLAKE_NIGHT_TURN_SECONDS": "20",
-        "WARDLAKE_NIGHT_DEADLINE_VARIABLE": "night_deadline_seconds",
-    }
-    with running(lambda: start_airflow(postgres_server.fresh_database("airflow"), environment)) as server:
-        yield server

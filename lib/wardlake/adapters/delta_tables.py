@@ -83,6 +83,16 @@ class DeltaTables:
             writer = self._spark.createDataFrame([], schema).write.format("delta").mode("append").option("mergeSchema", "true")
             writer.options(**dict(properties or {})).partitionBy(*partition_by).save(path)
 
+    @contextmanager
+    def computed(self, path: str, rows: DataFrame, how: Merge) -> Iterator[DataFrame]:
+        held = rows.persist()
+        try:
+            with _explained("merge into", path, refusals=how.refusals):
+                held.count()
+            yield held
+        finally:
+            held.unpersist()
+
     def merge(self, path: str, rows: DataFrame, how: Merge) -> None:
         with _explained("merge into", path, refusals=how.refusals):
             building = DeltaTable.forPath(self._spark, path).alias("target").merge(rows.alias("source"), how.on)

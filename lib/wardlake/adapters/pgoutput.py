@@ -16,6 +16,7 @@ from wardlake.model.errors import ContractBroken
 
 _EPOCH = datetime(2000, 1, 1, tzinfo=UTC)  # PostgreSQL counts its microseconds from here
 _KEY, _OLD, _NEW = b"K", b"O", b"N"
+_TEXT, _NULL, _UNSENT = b"tnu"
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,15 +169,21 @@ class _Reader:
             raise IndexError
         values: dict[str, str | None] = {}
         unchanged = set()
+        message, at = self.message, self.at  # millions of rows come through here
         for name in relation.columns:
-            match self.take(1):
-                case b"n":
-                    values[name] = None
-                case b"u":
-                    unchanged.add(name)
-                case b"t":
-                    (length,) = self.numbers("!I")
-                    values[name] = self.take(length).decode()
-                case other:
-                    raise KeyError(other)
+            kind = message[at]
+            at += 1
+            if kind == _TEXT:
+                begin = at + 4
+                at = begin + int.from_bytes(message[at:begin], "big")
+                if at > len(message):
+                    raise IndexError
+                values[name] = message[begin:at].decode()
+            elif kind == _NULL:
+                values[name] = None
+            elif kind == _UNSENT:
+                unchanged.add(name)
+            else:
+                raise KeyError(kind)
+        self.at = at
         return values, frozenset(unchanged)

@@ -43,7 +43,8 @@ FIXED = frozenset(
 )
 
 # What a JVM takes only when it is started.
-AT_LAUNCH = frozenset({"spark.driver.memory", JAVA_OPTIONS, "spark.driver.extraClassPath"})
+JARS, CLASS_PATH = "spark.jars", "spark.driver.extraClassPath"
+AT_LAUNCH = frozenset({"spark.driver.memory", JAVA_OPTIONS, CLASS_PATH})
 
 # An executor logs before it hears of the driver's level, and forgets a level that it heard too early: a file of its own, which
 # `wardlake` brings to every worker, has logging off from its first line.
@@ -96,7 +97,7 @@ def start_session(
         settings = {key: value for key, value in settings.items() if key not in AT_LAUNCH | (NETWORK - (conf or {}).keys())}
     else:
         between = LOCAL if master.startswith("local") else {}
-        settings = {**between, **settings, "spark.jars": jars(jar_folder), "spark.master": master}
+        settings = {**between, **settings, **_classes(jar_folder, settings, master), "spark.master": master}
         _require_shared_secret(master, {**settings, **(secrets or {})})
         launch_jvm(settings, classes=jar_folder.parent / "classes.jsa")
     settings[EXECUTORS_OPTIONS] = _quiet(settings.get(EXECUTORS_OPTIONS) or SparkConf().get(EXECUTORS_OPTIONS, ""))
@@ -105,6 +106,17 @@ def start_session(
     for logger in ("DataFrameQueryContextLogger", "SQLQueryContextLogger"):  # PySpark's own logs of failed queries
         PySparkLogger.getLogger(logger).disabled = True
     return session
+
+
+def _classes(folder: Path, settings: Mapping[str, str], master: str) -> dict[str, str]:
+    """Where Spark finds Delta: in one process on its class path, elsewhere among the jars that executors fetch.
+
+    A session of one process would fetch them from itself, enciphered as all that travels is: seconds of each start.
+    """
+    if not master.startswith("local"):
+        return {JARS: jars(folder)}
+    own = settings.get(CLASS_PATH)
+    return {CLASS_PATH: os.pathsep.join([*([own] if own else []), *jars(folder).split(",")])}
 
 
 def _quiet(options: str | None) -> str:

@@ -84,7 +84,7 @@ class PracticesSpec:
     buckets: int = 8  # of each raw table; cannot change later
     giant_rows: int = 50_000
     append_seconds: float = 5.0
-    append_rows: int = 20_000
+    append_rows: int = 50_000
     records: Mapping[str, RecordsFrom] = field(default_factory=dict)  # by kind: what marts are made of
     value_sets: Mapping[str, OwnCodes] = field(default_factory=dict)  # by the name of a value set of the marts
     time_zone: str = "UTC"  # of practices that `time_zones` does not name, e.g. America/New_York
@@ -93,7 +93,7 @@ class PracticesSpec:
     expected_times: Mapping[str, str] = field(default_factory=dict)  # by practice, where it is another time
     warn_hours: float = 2.0  # how long before that people hear of a practice at risk
     steady: LaneSpec = LaneSpec()
-    backfill: LaneSpec = LaneSpec(practices=10, niceness=10)
+    backfill: LaneSpec = LaneSpec(niceness=10)
 
     def practice_column_of(self, table: str) -> str:
         return self.practice_columns.get(table, self.practice_column)

@@ -66,6 +66,11 @@ class Tables(Protocol):
         """Make an empty table where there is none; columns that one which is there lacks are added to it."""
         ...
 
+    def computed(self, path: str, rows: DataFrame, how: Merge) -> AbstractContextManager[DataFrame]:
+        """Rows that are to be merged, computed now and held until the context ends: whoever merges them under a lock holds it
+        for as long as the merge takes. Raises as `merge` does, but for what only the table's own rows show."""
+        ...
+
     def merge(self, path: str, rows: DataFrame, how: Merge) -> None:
         """Merge rows into a table in one commit; raises `ContractBroken` with the refusal's text where one is refused."""
         ...

@@ -171,5 +171,8 @@ def text_of_key(row: Row, table: PracticeTable) -> str:
     return _text({name: row.get(name) for name in table.key})
 
 
+_encode = json.JSONEncoder(ensure_ascii=False, sort_keys=True, separators=(",", ":")).encode
+
+
 def _text(values: Mapping[str, str | None]) -> str:
-    return json.dumps(values, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
+    return _encode(values)

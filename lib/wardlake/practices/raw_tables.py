@@ -93,18 +93,17 @@ def make_rows(log: DataFrame, table: RawTable, *, merged_at: datetime) -> DataFr
     return newest.select(*(value.alias(name) for name, value in {**own, **typed}.items()))
 
 
-def merge_of(table: RawTable, buckets: Collection[int]) -> Merge:
-    """How such rows go into the table: the newest change of each row wins, whenever it comes and however often.
+def merge_of(table: RawTable, practices: Collection[str]) -> Merge:
+    """How such rows of these practices go into the table: the newest change of each row wins, whenever it comes.
 
-    `buckets`: those of the practices at hand; the condition names them, so that other groups are not in its way.
+    The condition names the practices and their buckets: other groups are not in its way, and others' rows are left out early.
     """
-    within = ", ".join(str(each) for each in sorted(buckets))
     same = " AND ".join(f"target.{name} = source.{name}" for name in (BUCKET, PRACTICE, KEY))
     stands, comes = (f"struct({', '.join(f'{side}.{name}' for name in _POSITION)})" for side in ("target", "source"))
     # Every column of the condition is of the source or the target alone: nothing else decides.
     otherwise = f"{comes} = {stands} AND source.{ENTRY_HASH} <> target.{ENTRY_HASH}"
     return Merge(
-        on=f"target.{BUCKET} IN ({within}) AND {same}",
+        on=f"{_of(practices, table.buckets)} AND {same}",
         updates=(
             (otherwise, {DELETED: _raise(Problem.TOLD_OTHERWISE)}),
             (f"{comes} > {stands}", {**_positions(), **_values(table), DELETED: _deleted_unless_changed()}),
@@ -114,15 +113,20 @@ def merge_of(table: RawTable, buckets: Collection[int]) -> Merge:
     )
 
 
-def empty_before(table: RawTable, buckets: Collection[int]) -> Merge:
+def empty_before(table: RawTable, practices: Collection[str]) -> Merge:
     """Make tombstones of what stood before a table was emptied; merged with one row a practice, which has a position alone."""
-    within = ", ".join(str(each) for each in sorted(buckets))
     stands, comes = (f"struct({', '.join(f'{side}.{name}' for name in _POSITION)})" for side in ("target", "source"))
     return Merge(
-        on=f"target.{BUCKET} IN ({within}) AND target.{BUCKET} = source.{BUCKET} AND target.{PRACTICE} = source.{PRACTICE}",
+        on=f"{_of(practices, table.buckets)} AND target.{BUCKET} = source.{BUCKET} AND target.{PRACTICE} = source.{PRACTICE}",
         updates=((f"NOT target.{DELETED} AND {comes} > {stands}", {**_positions(), **_nulls(table), DELETED: "true"}),),
         insert=None,
     )
+
+
+def _of(practices: Collection[str], buckets: int) -> str:
+    within = sorted({bucket_of(name, buckets) for name in practices})
+    names = ", ".join(quote_text(name) for name in sorted(practices))
+    return f"target.{BUCKET} IN ({', '.join(map(str, within))}) AND target.{PRACTICE} IN ({names})"
 
 
 def make_emptied(log: DataFrame, table: RawTable, *, merged_at: datetime) -> DataFrame:

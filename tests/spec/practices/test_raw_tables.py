@@ -29,7 +29,6 @@ from wardlake.practices.raw_tables import (
 AT = datetime(2026, 1, 31, 8, tzinfo=UTC)
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
 VISITS = RawTable(name="visits", columns={"id": "bigint", "day": "date", "note": "string"}, buckets=4)
-EVERY = range(4)
 
 
 def insert(commit: int, key: int = 1, *, practice: str = "north", **values: str | None) -> LogEntry:
@@ -62,7 +61,9 @@ class Lab:
         return make_entries(self.spark, entries, batch=1)
 
     def merge(self, *entries: LogEntry) -> None:
-        self.tables.merge(self.path, make_rows(self.log(*entries), VISITS, merged_at=NOW), merge_of(VISITS, EVERY))
+        how = merge_of(VISITS, {each.practice for each in entries})
+        with self.tables.computed(self.path, make_rows(self.log(*entries), VISITS, merged_at=NOW), how) as rows:
+            self.tables.merge(self.path, rows, how)
 
     def rows(self, practice: str = "north") -> dict[int, tuple[Any, ...]]:
         """Of rows that are there: day and note by key."""
@@ -142,7 +143,7 @@ def test_a_table_that_was_emptied_keeps_what_came_after(lab: Lab) -> None:
     lab.merge(insert(1, note="a"), insert(9, 2, note="after"), insert(1, 3, note="s", practice="south"))
     emptied = TableEmptied(table="visits", position=Position(5, 1), committed_at=AT)
     rows = make_emptied(lab.log(*list_emptied(emptied, ["north"])), VISITS, merged_at=NOW)
-    lab.tables.merge(lab.path, rows, empty_before(VISITS, EVERY))
+    lab.tables.merge(lab.path, rows, empty_before(VISITS, ["north"]))
     assert (lab.rows(), lab.rows("south")) == ({2: (None, "after")}, {3: (None, "s")})
     lab.merge(insert(4, note="late"))
     assert lab.rows() == {2: (None, "after")}
@@ -176,7 +177,7 @@ def test_a_table_gains_columns_and_loses_none(lab: Lab) -> None:
         lab.tables.create(lab.path, wider.schema, partition_by=["wardlake_bucket"])
     lab.tables.create(lab.path, VISITS.schema, partition_by=["wardlake_bucket"])
     rows = make_rows(lab.log(insert(2, note="y", ward="w")), wider, merged_at=NOW)
-    lab.tables.merge(lab.path, rows, merge_of(wider, EVERY))
+    lab.tables.merge(lab.path, rows, merge_of(wider, ["north"]))
     (row,) = lab.tables.read(lab.path).collect()
     assert (row["note"], row["ward"]) == ("y", "w")
 
@@ -187,8 +188,9 @@ def test_names_that_need_quotes_are_only_names(spark: SparkSession, tmp_path: Pa
     properties = {"delta.columnMapping.mode": "name"}
     tables.create(path, table.schema, partition_by=["wardlake_bucket"], properties=properties)
     row = json.dumps({"a b": "1", "it's": "2", "x`y": "3"})
-    log = make_entries(spark, [entry(1, 1, "north", deed=Deed.UPSERT, row=row, part=1)], batch=1)
+    practice = "St. Mary's \\' OR true --"
+    log = make_entries(spark, [entry(1, 1, practice, deed=Deed.UPSERT, row=row, part=1)], batch=1)
     for _ in range(2):
-        tables.merge(path, make_rows(log, table, merged_at=NOW), merge_of(table, range(2)))
+        tables.merge(path, make_rows(log, table, merged_at=NOW), merge_of(table, [practice]))
     (found,) = tables.read(path).collect()
-    assert (found["a b"], found["it's"], found["x`y"]) == ("1", 2, "3")
+    assert (found["a b"], found["it's"], found["x`y"], found["wardlake_practice"]) == ("1", 2, "3", practice)

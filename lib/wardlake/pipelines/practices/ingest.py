@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from functools import partial
@@ -27,7 +27,6 @@ from wardlake.practices.raw_tables import (
     BUCKET,
     PRACTICE,
     RawTable,
-    bucket_of,
     empty_before,
     make_emptied,
     make_rows,
@@ -277,15 +276,21 @@ def _merge(practices: Practices, lease: Lease, table: RawTable, log: DataFrame, 
     ports, path = practices.ports, practices.ports.layout.practice_table(practices.spec.name, table.name)
     now = practices.queue.now()
     own = log.where(F.col("practice").isin([part.practice for part in members]))
-    buckets = {bucket_of(part.practice, table.buckets) for part in members}
-    with engine_errors_named("Changes cannot be merged", table.name), table_lock(practices, table.name):
+    names = [part.practice for part in members]
+    merges = []
+    if any(part.has_rows for part in members):
+        rows = make_rows(own.where(F.col("deed") != Deed.EMPTY.value), table, merged_at=now)
+        merges.append((rows, merge_of(table, names)))
+    if any(part.was_emptied for part in members):
+        emptied = make_emptied(own.where(F.col("deed") == Deed.EMPTY.value), table, merged_at=now)
+        merges.append((emptied, empty_before(table, names)))
+    with engine_errors_named("Changes cannot be merged", table.name), ExitStack() as held:
+        # All that needs no lock is done before it: the other lane waits for as long as it is held.
+        computed = [(held.enter_context(ports.tables.computed(path, rows, how)), how) for rows, how in merges]
+        held.enter_context(table_lock(practices, table.name))
         _require_lease(practices, lease)  # within the lock: whoever ends it and waits for the lock finds all that was merged
-        if any(part.has_rows for part in members):
-            rows = make_rows(own.where(F.col("deed") != Deed.EMPTY.value), table, merged_at=now)
-            ports.tables.merge(path, rows, merge_of(table, buckets))
-        if any(part.was_emptied for part in members):
-            emptied = make_emptied(own.where(F.col("deed") == Deed.EMPTY.value), table, merged_at=now)
-            ports.tables.merge(path, emptied, empty_before(table, buckets))
+        for rows, how in computed:
+            ports.tables.merge(path, rows, how)
 
 
 def _require_lease(practices: Practices, lease: Lease) -> None:
