@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import ast
 import re
-import subprocess
-import sys
+from contextlib import redirect_stderr, redirect_stdout
 from functools import cache
+from io import StringIO
 from pathlib import Path
 from typing import NamedTuple
 
 import pytest
 from tests.architecture.source_tree import ROOT
+
+from wardlake.cli import main
 
 PAGES = ("docs/promises.md", "docs/security-properties.md")
 STATES = re.compile(r"^(holds|part: .+|not yet)$")
@@ -66,8 +68,9 @@ def command_exists(reference: str) -> bool:
 
 @cache
 def answers_help(words: tuple[str, ...]) -> bool:
-    asked = [str(Path(sys.executable).parent / "wardlake"), *words, "--help"]
-    return subprocess.run(asked, cwd=ROOT, capture_output=True, check=False).returncode == 0
+    with redirect_stdout(StringIO()), redirect_stderr(StringIO()), pytest.raises(SystemExit) as ended:
+        main([*words, "--help"])
+    return not ended.value.code
 
 
 def test_every_test_named_exists() -> None:
