@@ -17,6 +17,7 @@ from tests.servers.processes import free_port
 
 from wardlake.adapters.delta_tables import DeltaTables
 from wardlake.model.errors import ContractBroken, WardlakeError
+from wardlake.ports.tables import Merge
 
 
 @pytest.fixture(scope="module")
@@ -333,6 +334,17 @@ def test_a_store_that_does_not_answer_is_said_not_to(tables: DeltaTables, spark:
 
     with pytest.raises(WardlakeError, match="does not answer"):
         tables.read_bytes("s3a://wardlake-nowhere/pointer.json")
+
+
+def test_rows_are_computed_once_and_refused_before_they_are_merged(tables: DeltaTables, lake: str) -> None:
+    how = Merge(on="target.id = source.id", updates=(), insert={"id": "source.id"}, refusals=("no such day",))
+    chance = numbers(tables, 3).select(F.expr("uuid()").alias("id"))
+    with tables.computed(f"{lake}/t", chance, how) as rows:
+        assert rows.collect() == rows.collect()
+    refused = numbers(tables, 1).select(F.raise_error(F.lit("no such day: tomorrow")).cast("string").alias("id"))
+    with pytest.raises(ContractBroken, match="no such day") as caught, tables.computed(f"{lake}/t", refused, how):
+        pytest.fail("rows that are refused are not handed out")
+    assert "tomorrow" not in str(caught.value)
 
 
 def test_a_store_that_refuses_is_said_to_refuse(tables: DeltaTables, spark: SparkSession, minio_server: MinioServer) -> None:
