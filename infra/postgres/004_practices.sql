@@ -17,6 +17,10 @@ CREATE TABLE wardlake.practices (
     lease        bigint,
     leased_lane  text,
     leased_until timestamptz,
+    leased_seconds integer NOT NULL DEFAULT 0,
+    lapses       integer NOT NULL DEFAULT 0,
+    merging      text NOT NULL DEFAULT '',
+    lapsed_at    timestamptz,
     served_at    timestamptz NOT NULL DEFAULT '-infinity',
     merged_batch bigint NOT NULL DEFAULT 0,
     merges       bigint NOT NULL DEFAULT 0,
@@ -24,6 +28,8 @@ CREATE TABLE wardlake.practices (
     merged_at    timestamptz,
     onboarded    boolean NOT NULL,
     base         numeric(38) NOT NULL DEFAULT 0,
+    without_bad_to bigint NOT NULL DEFAULT 0,
+    reach        bigint NOT NULL DEFAULT 0,
     PRIMARY KEY (source, practice)
 );
 
@@ -34,6 +40,7 @@ CREATE TABLE wardlake.practice_work (
     rows         bigint NOT NULL CHECK (rows > 0),
     is_base      boolean NOT NULL DEFAULT false,
     lease        bigint,
+    first_at     timestamptz NOT NULL,
     committed_at timestamptz NOT NULL,
     arrived_at   timestamptz NOT NULL DEFAULT now(),
     PRIMARY KEY (source, practice, batch),

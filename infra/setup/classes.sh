@@ -4,7 +4,8 @@
 . infra/setup/steps.sh
 ARCHIVE=.tools/classes.jsa
 
-want=$( (java -version 2>&1; cat .tools/jars/stamp; ls -l .venv/lib/python3*/site-packages/pyspark/jars) | sha256sum | cut -d' ' -f1)
+# Java takes it only with the class path that it was made with, which names this folder and how sessions are started.
+want=$( (java -version 2>&1; pwd; cat .tools/jars/stamp lib/wardlake/adapters/spark_session.py; ls -l .venv/lib/python3*/site-packages/pyspark/jars) | sha256sum | cut -d' ' -f1)
 ! is_stamped "$ARCHIVE.stamp" "$want" || exit 0
 
 say classes "an archive of Spark's classes, half a minute, once"

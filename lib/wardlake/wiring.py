@@ -258,9 +258,13 @@ class Wiring:
         return self.environment.warehouse
 
     def captures(self, source: str, capture: PostgresCapture | FileCapture) -> Captures:
-        state = self.layout.acknowledged_files(source)
+        own = capture.state if isinstance(capture, FileCapture) else ""
+        state = f"{own}/{source}" if own else self.layout.acknowledged_files(source)
         if isinstance(capture, FileCapture) and "://" in state:
-            self._local(Zone.RESTRICTED)  # says what is wrong
+            raise ConfigurationError(
+                what="Which change files were read is remembered in a folder of this machine, and a URI is none.",
+                next_step=f"conf/practices/{source}.yaml: capture: {{state: /a/folder/that/stays}}",
+            )
         return OpenedCaptures(capture, secret=self.secret, state=Path(state))
 
     @cached_property

@@ -1,11 +1,15 @@
 """Whether a small practice waits for a large one: freshness with and without a giant in backfill, beside one queue for all.
 
-    python -m tests.benchmarks.practices --practices 1000 --rows 500 --seconds 120
+    python -m tests.benchmarks.practices --practices 1000 --rows 750 --seconds 120
+    python -m tests.benchmarks.practices --practices 1000 --rows 50 --only memory
 
 A real PostgreSQL holds the practices' rows and the queue; capture and both lanes are processes of their own. Practices come with
 `--rows` each, the giant with a thousand times as many. Changes of random practices (twenty rows a transaction) arrive at 40 % of
 the capacity that the steady lane was just measured to have. Freshness is the time from before a commit until the practice's
-watermark has passed it. Prints one JSON object; seconds unless named.
+watermark has passed it.
+
+Memory is of two sites, one after the other, the second with ten times as many practices on board: in each, a steady application
+that has just begun sees `--rounds` rounds of one change of every practice. Prints one JSON object; seconds unless named.
 """
 
 from __future__ import annotations
@@ -72,14 +76,17 @@ class Site:
 
     def __post_init__(self) -> None:
         self.writer = psycopg.connect(self.source, autocommit=True)
+        self.reader = psycopg.connect(self.registry, autocommit=True)
 
-    def write_configuration(self, *, one_queue: bool = False) -> None:
-        """With `one_queue`, whoever comes first is merged first, whole."""
+    def write_configuration(self, *, one_queue: bool = False, niceness: int | None = None) -> None:
+        """With `one_queue`, whoever comes first is merged first, whole. `niceness`: of backfill, where it is not as usual."""
         whole = 10**9
-        lane = f"{{practices: 100000, rows: {whole}, lease_seconds: 3600}}"
+        lane = f"{{practices: 100000, rows: {whole}, lease_seconds: 3600, merge_seconds: 3600}}"
         capture = {"kind": "postgres", "dsn": "env:CLINICS_DSN", "slot": "bench", "publication": "bench"}
         document = {"name": "clinics", "practice_column": "practice", "capture": capture, "buckets": 8}
-        text = json.dumps({**document, "giant_rows": whole if one_queue else 50_000, "append_seconds": 2})
+        if niceness is not None:
+            document["backfill"] = {"niceness": niceness}
+        text = json.dumps({**document, "giant_rows": whole} if one_queue else document)
         self.write("practices", text[:-1] + (f', "steady": {lane}}}' if one_queue else "}"))
 
     def write(self, kind: str, text: str) -> None:
@@ -111,7 +118,7 @@ class Site:
         return sum(each[0] for each in _processes(self.running[name].pid))
 
     def peak_memory(self, name: str) -> int:
-        """The most memory that an application had resident, in MiB."""
+        """The most memory that the processes of an application had resident, each at its own time, in MiB."""
         return sum(each[1] for each in _processes(self.running[name].pid)) >> 20
 
     def sql(self, statement: str, *values: object) -> list[tuple[Any, ...]]:
@@ -133,15 +140,13 @@ class Site:
 
     def marks(self) -> dict[str, tuple[datetime | None, datetime | None]]:
         """By practice, the newest commit that is merged, and when it was."""
-        with psycopg.connect(self.registry) as opened:
-            rows = opened.execute("SELECT practice, committed_at, merged_at FROM wardlake.practices").fetchall()
+        rows = self.reader.execute("SELECT practice, committed_at, merged_at FROM wardlake.practices").fetchall()
         return {name: (committed, merged) for name, committed, merged in rows}
 
-    def waiting(self, practice: str) -> int:
-        with psycopg.connect(self.registry) as opened:
-            ((rows,),) = opened.execute(
-                "SELECT coalesce(sum(rows), 0) FROM wardlake.practice_work WHERE practice = %s", [practice]
-            ).fetchall()
+    def waiting(self, *practices: str) -> int:
+        """Entries that wait of these practices."""
+        asked = "SELECT coalesce(sum(rows), 0) FROM wardlake.practice_work WHERE practice = ANY (%s)"
+        ((rows,),) = self.reader.execute(asked, [list(practices)]).fetchall()
         return int(rows)
 
 
@@ -159,20 +164,27 @@ def main() -> None:
     parser.add_argument("--rows", type=int, default=500, help="that the median practice comes with")
     parser.add_argument("--seconds", type=int, default=120)
     parser.add_argument("--transaction", type=int, default=1_000_000, help="rows of the giant's one transaction")
+    parser.add_argument("--rounds", type=int, default=5, help="of changes, after which memory is looked at")
+    parser.add_argument("--only", choices=("freshness", "memory"), help="measure this part alone")
     parser.add_argument("--keep", action="store_true", help="leave the folder with logs")
     arguments = parser.parse_args()
     folder = Path(tempfile.mkdtemp(prefix="practices-"))
+    measured: dict[str, Any] = {"practices": arguments.practices}
     try:
-        with site(folder, arguments.practices, arguments.rows) as made:
-            print(json.dumps(measure(made, arguments.seconds, arguments.transaction), indent=2))
+        if arguments.only != "memory":
+            with site(folder / "freshness", arguments.practices, arguments.rows, giants=GIANTS) as made:
+                measured |= measure(made, arguments.seconds, arguments.transaction)
+        if arguments.only != "freshness":
+            measured["memory"] = compare_memory(folder, arguments.practices, arguments.rows, arguments.rounds)
+        print(json.dumps(measured, indent=2))
     finally:
         if not arguments.keep:
             shutil.rmtree(folder, ignore_errors=True)
 
 
 @contextmanager
-def site(folder: Path, practices: int, rows: int) -> Iterator[Site]:
-    """Servers, configuration, the practices' rows and two giants', with nobody on board yet."""
+def site(folder: Path, practices: int, rows: int, *, giants: Sequence[str] = ()) -> Iterator[Site]:
+    """Servers, configuration, the practices' rows and the giants', with nobody on board yet."""
     server = start_postgres()
     source = server.as_admin(server.fresh_database("clinics"))
     registry = server.fresh_database()
@@ -185,7 +197,7 @@ def site(folder: Path, practices: int, rows: int) -> Iterator[Site]:
     (folder / "conf" / "environments").mkdir()
     text = (ROOT / "conf" / "environments" / "embedded.yaml").read_text()
     text = text.replace("name: embedded", "name: bench").replace("{kind: sqlite}", '{kind: postgres, dsn: "env:REGISTRY_DSN"}')
-    text = text.replace("local[*]", "local[2]").replace("driver_memory: 2g", f"driver_memory: 1g\n  jars: {ROOT}/.tools/jars")
+    text = text.replace("local[*]", "local[2]").replace("driver_memory: 2g", f"driver_memory: 2g\n  jars: {ROOT}/.tools/jars")
     (folder / "conf" / "environments" / "bench.yaml").write_text(text, "utf-8")
     tables = {"visits": {"primary_key": ["id"], "types": TYPES}}
     made.write(
@@ -211,7 +223,7 @@ def site(folder: Path, practices: int, rows: int) -> Iterator[Site]:
     made.sql("ALTER TABLE visits REPLICA IDENTITY FULL")
     for name in names:
         made.sql(_INSERT, name, rows)
-    for giant in GIANTS:
+    for giant in giants:
         made.sql(_INSERT, giant, GIANT_TIMES * rows)
     try:
         yield made
@@ -223,22 +235,12 @@ def site(folder: Path, practices: int, rows: int) -> Iterator[Site]:
 
 def measure(made: Site, seconds: int, transaction: int) -> dict[str, Any]:
     few = made.practices[: max(1, len(made.practices) // 10)]
-    begun = time.monotonic()
-    made.run("onboard", *(word for name in made.practices for word in ("--practice", name)))
-    made.start("backfill", "work", "--lane", "backfill")  # long-lived: it is there with and without a giant
-    wait_until_all_are_merged(made)
-    onboarded = time.monotonic() - begun
-    say(f"{len(made.practices)} practices are on board after {onboarded:.0f} s")
-    made.into_steady()
-    made.start("capture", "capture")
-    made.start("steady", "work", "--lane", "steady")
-    wait_for(made, [(few[0], made.change(few[0]))])  # everything has begun
+    onboarded = bring_on_board(made)  # its application lives long: it is there with and without a giant
+    begin_steady(made)
 
     commit = [cost_of_a_commit(made, few[0]) for _ in range(5)]
     small = round_of_changes(made, few)
-    memory_of_few = made.peak_memory("steady")
     whole = round_of_changes(made, made.practices)
-    memory = made.peak_memory("steady")
     rate = LOAD * len(made.practices) / whole["seconds"]
     say(f"a commit {commit}, a round {whole}, of a tenth {small}")
 
@@ -255,10 +257,9 @@ def measure(made: Site, seconds: int, transaction: int) -> dict[str, Any]:
     wait_until_merged(made, made.practices[-1])
     made.stop("backfill", "steady", "capture")
     made.write_configuration(one_queue=True)
-    made.start("capture", "capture")
+    begin_steady(made)  # as warm as before
     made.run("onboard", "--practice", CONTROL)
     made.into_steady()
-    made.start("steady", "work", "--lane", "steady")
     control = freshness_of(arrive(made, rate, seconds))
     say(f"one queue for all {control}")
     groups = whole["groups"]
@@ -266,7 +267,6 @@ def measure(made: Site, seconds: int, transaction: int) -> dict[str, Any]:
     one_job = cost_of_one_job(made, whole["batches"])
     fixed = statistics.median(commit)
     return {
-        "practices": len(made.practices),
         "seconds_to_onboard_all": round(onboarded),
         "arrivals_a_second": round(rate, 2),
         "steady_alone": alone,
@@ -280,9 +280,60 @@ def measure(made: Site, seconds: int, transaction: int) -> dict[str, Any]:
         "cpu_of_a_round_of_a_tenth": small,
         "cpu_of_one_job_over_the_round": one_job,
         "ratio_less_the_fixed_part": round((whole["cpu"] - groups * fixed) / one_job, 2),
-        "memory_mib": {"a tenth": memory_of_few, "all": memory, "ratio": round(memory / memory_of_few, 2)},
         "a_small_change_beside_a_transaction": {"rows": transaction, "seconds": round(million, 1)},
     }
+
+
+def compare_memory(folder: Path, practices: int, rows: int, rounds: int) -> dict[str, Any]:
+    """The steady application's peak memory (MiB) after each round, in a site of a tenth of the practices and in one of all.
+
+    The smaller goes on for ten times as many rounds: then both have merged as many groups.
+    """
+    few, many = max(1, practices // 10), practices
+    of_few = peaks_of_a_site(folder / f"memory-of-{few}", few, rows, rounds * many // few)
+    of_many = peaks_of_a_site(folder / f"memory-of-{many}", many, rows, rounds)
+    return {
+        str(few): of_few,
+        str(many): of_many,
+        "ratio": round(of_many[-1] / of_few[rounds - 1], 2),
+        "ratio_after_as_many_groups": round(of_many[-1] / of_few[-1], 2),
+    }
+
+
+def peaks_of_a_site(folder: Path, practices: int, rows: int, rounds: int) -> list[int]:
+    """What a steady application's memory was at most by the end of each round of changes of all practices."""
+    with site(folder, practices, rows) as made:
+        made.write_configuration(niceness=0)  # nobody else is there to give way to
+        bring_on_board(made)
+        made.stop("backfill")
+        begin_steady(made)
+        return [peak_after_a_round(made) for _ in range(rounds)]
+
+
+def peak_after_a_round(made: Site) -> int:
+    done = round_of_changes(made, made.practices)
+    peak = made.peak_memory("steady")
+    say(f"{len(made.practices)} practices, a round {done}, at most {peak} MiB")
+    return peak
+
+
+def bring_on_board(made: Site) -> float:
+    """Every practice is read and merged by an application that goes on, and is in the steady lane; the seconds it took."""
+    begun = time.monotonic()
+    made.run("onboard", *(word for name in made.practices for word in ("--practice", name)))
+    made.start("backfill", "work", "--lane", "backfill")
+    wait_until_merged(made, *made.practices)
+    seconds = time.monotonic() - begun
+    say(f"{len(made.practices)} practices are on board after {seconds:.0f} s")
+    made.into_steady()
+    return seconds
+
+
+def begin_steady(made: Site) -> None:
+    """Capture and a steady application are there, and have merged a change."""
+    made.start("capture", "capture")
+    made.start("steady", "work", "--lane", "steady")
+    wait_for(made, [(made.practices[0], made.change(made.practices[0]))])
 
 
 def say(text: str) -> None:
@@ -336,7 +387,7 @@ def arrive(made: Site, rate: float, seconds: int, watch: Callable[[], object] = 
 
 
 class Watcher:
-    """Looks at the watermarks several times a second, so that each change is seen when it is merged and not with a later one."""
+    """Looks at the watermarks twice a second, so that each change is seen when it is merged and not with a later one."""
 
     def __init__(self, made: Site) -> None:
         self._made = made
@@ -365,7 +416,7 @@ class Watcher:
             self._look()
             if self._over.is_set() and not self._pending:
                 return
-            time.sleep(0.2)
+            time.sleep(0.5)
 
     def _look(self) -> None:
         marks = self._made.marks()
@@ -388,13 +439,8 @@ def wait_for(made: Site, pending: Sequence[tuple[str, datetime]]) -> list[float]
     return watcher.wait()
 
 
-def wait_until_merged(made: Site, practice: str) -> None:
-    while made.waiting(practice):
-        time.sleep(1)
-
-
-def wait_until_all_are_merged(made: Site) -> None:
-    while any(made.waiting(practice) for practice in made.practices):
+def wait_until_merged(made: Site, *practices: str) -> None:
+    while made.waiting(*practices):
         time.sleep(1)
 
 

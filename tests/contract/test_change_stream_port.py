@@ -6,6 +6,7 @@ import csv
 import secrets
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ import pytest
 from tests.servers.postgres import PostgresServer
 
 from wardlake.adapters.change_files import ChangeFiles
-from wardlake.adapters.postgres_changes import PostgresChanges, create_slot, drop_slot
+from wardlake.adapters.postgres_changes import PostgresChanges, administration, create_slot, drop_slot, publish
 from wardlake.model.changes import Operation, RowChange
 from wardlake.ports.change_stream import Batch, ChangeStream
 
@@ -60,7 +61,9 @@ class Database:
         with psycopg.connect(self.dsn, autocommit=True) as opened:
             opened.execute("CREATE TABLE visits (id int PRIMARY KEY, practice text, note text)")
             opened.execute("ALTER TABLE visits REPLICA IDENTITY FULL")
-        create_slot(self.dsn, slot=self.slot, publication="capture", tables=["visits"])
+        with administration(self.dsn) as opened:
+            publish(opened, "capture", ["visits"])
+        create_slot(self.dsn, slot=self.slot)
 
     def commit(self, changes: Sequence[tuple[str, tuple[str, str, str | None]]]) -> None:
         with psycopg.connect(self.dsn) as opened:
@@ -87,7 +90,7 @@ def source(request: pytest.FixtureRequest, tmp_path: Path) -> Any:
         case "postgres_changes":
             database = Database(request.getfixturevalue("postgres_server"))
             yield Source(database.commit, database.open)
-            drop_slot(database.dsn, slot=database.slot, publication="capture")
+            drop_slot(database.dsn, slot=database.slot)
         case other:
             raise ValueError(other)
 
@@ -151,3 +154,16 @@ def test_what_was_acknowledged_is_told_to_nobody_again(source: Source) -> None:
     later = source.open()
     assert told(read_all(later)) == [(Operation.INSERT, "visits", row(2, "north", "b"))]
     later.close()
+
+
+def test_how_far_the_source_is_told_is_known_once_a_change_was(source: Source) -> None:
+    stream = source.open()
+    source.commit([("I", ("1", "north", "a"))])
+    mark, at = stream.mark(), datetime(2026, 2, 1, tzinfo=UTC)
+    stream.acknowledge(read_all(stream).end)
+    while not stream.has_told(mark):
+        stream.read(most=10, seconds=0.1)
+    told_to = stream.told_to(at)
+    assert told_to is not None
+    assert datetime(2026, 1, 31, tzinfo=UTC) <= told_to <= at
+    stream.close()

@@ -16,7 +16,7 @@ import psycopg
 import pytest
 from tests.servers.postgres import Database, PostgresServer
 
-from wardlake.adapters.postgres_database import MigrationRefused, migrate
+from wardlake.adapters.postgres_database import MigrationRefused, connection, migrate
 from wardlake.adapters.postgres_registry import PostgresRegistry
 from wardlake.adapters.sqlite_registry import SqliteRegistry
 from wardlake.model.errors import RunLocked
@@ -242,17 +242,33 @@ def test_a_killed_holder_lets_go(address: tuple[str, object], registry: Registry
         pass
 
 
+def test_the_server_finds_out_within_a_minute_that_a_holder_s_host_is_gone(migrated_database: Database) -> None:
+    with connection(migrated_database.dsn, RegistryUnavailable) as opened:
+        names = ("tcp_keepalives_idle", "tcp_keepalives_interval", "tcp_keepalives_count", "tcp_user_timeout")
+        told = [next(iter(opened.execute(f"SHOW {name}".encode())))[0] for name in names]
+    idle, interval, count, lost = map(int, told)
+    assert 0 < idle + interval * count <= 60
+    assert 0 < lost <= 60_000
+
+
 # --- connections that are kept -----------------------------------------------------------------------------------------
+
+
+CLIENTS = "SELECT pid FROM pg_stat_activity WHERE datname = %s AND backend_type = 'client backend'"
 
 
 def connections(server: PostgresServer, database: Database) -> set[int]:
     with psycopg.connect(server.admin.dsn) as admin:
-        found = admin.execute("SELECT pid FROM pg_stat_activity WHERE datname = %s", (database.name,))
+        found = admin.execute(CLIENTS, (database.name,))
         return {pid for (pid,) in found}
 
 
 def test_one_connection_serves_call_after_call(postgres_server: PostgresServer, migrated_database: Database) -> None:
     registry = PostgresRegistry(migrated_database.dsn)
+    registry.put("runs", "r1", {"n": 0})
+    deadline = time.monotonic() + 60
+    while len(connections(postgres_server, migrated_database)) > 1 and time.monotonic() < deadline:
+        time.sleep(0.1)  # who made the schema has gone, which the server may not have noticed yet
     seen = []
     for number in range(5):
         registry.put("runs", "r1", {"n": number})
@@ -265,7 +281,7 @@ def test_a_connection_that_broke_meanwhile_is_replaced(postgres_server: Postgres
     registry = PostgresRegistry(migrated_database.dsn)
     registry.put("runs", "r1", {"n": 1})
     with psycopg.connect(postgres_server.admin.dsn, autocommit=True) as admin:
-        admin.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s", (migrated_database.name,))
+        admin.execute(f"SELECT pg_terminate_backend(pid, 60000) FROM ({CLIENTS}) AS c", (migrated_database.name,))
     registry.put("runs", "r1", {"n": 2})
     assert registry.get("runs", "r1") == {"n": 2}
 
@@ -372,8 +388,8 @@ def test_migrations_are_applied_once(postgres_database: Database) -> None:
 
 
 def test_a_migration_that_changed_after_it_was_applied_is_refused(migrated_database: Database) -> None:
-    with psycopg.connect(migrated_database.dsn, autocommit=True) as connection:
-        connection.execute("UPDATE wardlake.migrations SET sha256 = 'other' WHERE name = '001_registry.sql'")
+    with psycopg.connect(migrated_database.dsn, autocommit=True) as opened:
+        opened.execute("UPDATE wardlake.migrations SET sha256 = 'other' WHERE name = '001_registry.sql'")
     with pytest.raises(MigrationRefused, match=r"001_registry\.sql has changed"):
         migrate(migrated_database.dsn)
 

@@ -190,6 +190,7 @@ def jobs_of(spark: SparkSession, name: str, act: Callable[[], object]) -> int:
     spark.sparkContext.setJobGroup(name, name)
     act()
     spark.sparkContext.setJobGroup("others", "others")
+    spark.sparkContext._jsc.sc().listenerBus().waitUntilEmpty(120_000)  # type: ignore[attr-defined]
     return len(spark.sparkContext.statusTracker().getJobIdsForGroup(name))
 
 

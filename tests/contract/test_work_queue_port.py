@@ -56,6 +56,12 @@ def state(queue: WorkQueue, practice: str = "north") -> PracticeState:
     return found
 
 
+def test_whom_nobody_let_in_is_told_once(queue: WorkQueue) -> None:
+    arrived = {name: Arrived(rows=1, committed_at=DAY) for name in ("north", "stranger", "another")}
+    assert queue.enqueue(queue.next_batch(), arrived, giant_rows=GIANT) == ["another", "stranger"]
+    assert queue.enqueue(queue.next_batch(), arrived, giant_rows=GIANT) == []
+
+
 def test_batches_have_growing_numbers(queue: WorkQueue, database: Database) -> None:
     assert [queue.next_batch(), queue.next_batch()] == [1, 2]
     assert PostgresWorkQueue(database.dsn, "others").next_batch() == 1
@@ -100,6 +106,26 @@ def test_only_what_was_taken_is_done_though_an_earlier_batch_comes_meanwhile(que
     assert [piece.batches for piece in take(queue).pieces] == [(early,)]
 
 
+def test_what_waits_is_as_old_as_the_oldest_of_it_and_merged_to_the_newest(queue: WorkQueue) -> None:
+    arrived = Arrived(rows=3, committed_at=DAY + timedelta(hours=2), first_at=DAY - timedelta(hours=1))
+    queue.enqueue(queue.next_batch(), {"north": arrived}, giant_rows=GIANT)
+    assert state(queue).oldest == DAY - timedelta(hours=1)
+    lease = take(queue)
+    assert queue.complete(lease, lease.pieces, small_rows=SMALL)
+    assert state(queue).watermark.committed_at == DAY + timedelta(hours=2)
+
+
+def test_a_practice_is_not_whole_while_rows_that_were_read_wait(queue: WorkQueue) -> None:
+    for _ in range(2):
+        queue.enqueue(queue.next_batch(), {"north": Arrived(rows=9, committed_at=DAY)}, giant_rows=GIANT, is_base=True)
+    lease = take(queue, rows=9)
+    assert queue.complete(lease, lease.pieces, small_rows=SMALL)
+    assert (state(queue).watermark.merges, state(queue).base_waits) == (1, True)
+    lease = take(queue)
+    assert queue.complete(lease, lease.pieces, small_rows=SMALL)
+    assert not state(queue).base_waits
+
+
 def test_rows_that_were_read_come_before_every_change(queue: WorkQueue) -> None:
     change, base = queue.next_batch(), queue.next_batch()
     for batch in (change, base):
@@ -141,8 +167,9 @@ def test_what_comes_while_a_practice_is_set_aside_to_wait_is_not_slept_through(q
     arrive(queue, {"north": 3})
     lease = take(queue)
     arrive(queue, {"north": 1})
-    assert queue.set_aside(lease, "north", Standing.WAITING, reason="an update before its insert", tables=["visits"])
-    assert taken(take(queue)) == [("north", 4)]
+    found = queue.set_aside(lease, "north", Standing.WAITING, reason="an update before its insert", tables=["visits"])
+    assert found is Standing.READY
+    assert taken(take(queue, rows=1)) == [("north", 4)]
 
 
 def test_a_batch_that_is_enqueued_twice_waits_once(queue: WorkQueue) -> None:
@@ -226,6 +253,40 @@ def test_what_a_dead_application_held_is_taken_again_and_its_late_word_moves_not
     assert queue.complete(again, again.pieces, small_rows=SMALL)
 
 
+def test_a_group_whose_leases_run_out_is_taken_in_ever_smaller_parts(queue: WorkQueue) -> None:
+    names = [f"practice{number:02}" for number in range(16)]
+    queue.onboard([*names, "aaa"], Lane.STEADY)
+    arrive(queue, dict.fromkeys(names, 1))
+    assert len(take(queue, practices=16, lease_seconds=0).pieces) == 16
+    arrive(queue, {"aaa": 1})
+    again = take(queue, practices=16)
+    assert [(piece.practice, piece.lapses) for piece in again.pieces] == [(names[0], 1), (names[1], 1)]
+    assert queue.complete(again, again.pieces, small_rows=SMALL)
+    groups = [[each.practice for each in take(queue, practices=16).pieces] for _ in range(8)]
+    assert groups.count(["aaa"]) == 1  # whose lease never ran out is never beside those
+
+
+def test_who_is_alone_when_its_leases_run_out_is_said_to_be_at_fault_and_where(queue: WorkQueue) -> None:
+    arrive(queue, {"north": 1})
+    limits = LaneSpec(practices=16, slots=9)
+    found = []
+    for _ in range(4):
+        lease = take(queue, practices=16, lease_seconds=0)
+        queue.renew(lease, 0, merging="visits")
+        found += [(piece.lapses, piece.merging, limits.gives_up(piece)) for piece in lease.pieces]
+    assert found == [(0, "", False), (1, "visits", False), (2, "visits", False), (3, "visits", False)]  # as everybody's do
+    arrive(queue, {"south": 1})
+    both = {each.pieces[0].practice: each for each in (take(queue), take(queue))}
+    assert queue.complete(both["south"], both["south"].pieces, small_rows=SMALL)
+    queue.give_back(both["north"], has_lapsed=True)
+    lease = take(queue)
+    assert [(piece.practice, piece.lapses, limits.gives_up(piece)) for piece in lease.pieces] == [("north", 5, True)]
+    assert queue.complete(lease, lease.pieces, small_rows=SMALL)
+    arrive(queue, {"north": 1})
+    (piece,) = take(queue).pieces
+    assert (piece.lapses, piece.merging) == (0, "")
+
+
 def test_parts_of_a_lease_are_completed_one_by_one(queue: WorkQueue) -> None:
     arrive(queue, {"north": 3, "south": 1})
     lease = take(queue)
@@ -262,6 +323,20 @@ def test_a_practice_set_aside_keeps_its_work_and_its_reason(queue: WorkQueue) ->
     )
     assert queue.release(["north", "south"]) == ["north"]
     assert taken(take(queue)) == [("north", 5)]
+
+
+def test_what_people_give_up_of_a_practice_is_given_up_to_that_batch_and_of_no_other(queue: WorkQueue) -> None:
+    first = arrive(queue, {"north": 3, "south": 1})
+    lease = take(queue)
+    for name in ("north", "south"):
+        assert queue.set_aside(lease, name, Standing.QUARANTINED, reason="a change without a key", tables=["visits"])
+    assert queue.release(["north", "west"], without_bad={"north": first, "west": first}) == ["north"]  # west was not aside
+    assert queue.release(["south"]) == ["south"]
+    arrive(queue, {"north": 1, "west": 1})
+    assert {each.practice: each.without_bad_to for each in take(queue).pieces} == {"north": first, "south": 0, "west": 0}
+    queue.hold(["north"], reason="another", tables=[])
+    queue.release(["north"])
+    assert take(queue).pieces[0].without_bad_to == first  # once for all
 
 
 def test_a_practice_that_is_held_is_lost_to_who_merges_it_and_nobody_takes_it(queue: WorkQueue) -> None:

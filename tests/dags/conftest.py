@@ -25,7 +25,7 @@ def night_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="package")
 def airflow_server(postgres_server: PostgresServer, step_program: Path, night_folder: Path) -> Iterator[AirflowServer]:
-    """One Airflow for the run, its refreshes run by `tests/dags/scripted_step.py` instead of Spark, its nights by the program."""
+    """One Airflow, its refreshes run by `tests/dags/scripted_step.py` instead of Spark, its nights by the program."""
     environment = {
         "WARDLAKE_PROGRAM": str(ROOT / "tests" / "dags" / "scripted_step.py"),
         "WARDLAKE_FLAGS": f"--lake {step_program}",

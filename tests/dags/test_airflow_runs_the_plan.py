@@ -30,7 +30,7 @@ def run(
 ) -> tuple[str, str]:
     (folder / f"{source}.json").write_text(json.dumps(codes))
     dag_run = server.trigger(DAG, named=named, source=source)
-    return dag_run, server.wait_for(DAG, dag_run, seconds=240)
+    return dag_run, server.wait_for(DAG, dag_run, seconds=1200)
 
 
 def calls(folder: Path, source: str) -> list[list[str]]:

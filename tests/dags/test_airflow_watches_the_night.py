@@ -1,12 +1,14 @@
 """A night of twenty practices on a real Airflow: one hangs, one fails, eighteen are on time, and one more comes on board.
 
 The practice that hangs is held by an application that took its changes and never finished; the one that fails has a value that
-is not of its column's type. Both lanes' applications are real processes; Airflow watches.
+is not of its column's type. Both lanes' applications are real processes; Airflow watches. The last test
+kills it: no later file of this folder may need it.
 """
 
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import time
 from collections.abc import Iterator
@@ -17,19 +19,20 @@ from typing import Any
 
 import pytest
 from pyspark.sql import SparkSession
-from tests.dags.night_office import YESTERDAY, capture, drop, make_night_office, prescriptions
+from tests.dags.night_office import YESTERDAY, capture, drop, hang, make_night_office, make_watch_office, prescriptions
 from tests.end_to_end.practices_office import Office
 from tests.end_to_end.test_practices_applications import kill, wait_until
 from tests.servers.airflow import ENDED, AirflowServer
 from tests.servers.postgres import PostgresServer
+from tests.servers.processes import runs
 from tests.servers.receivers import Posted, WebhookReceiver, webhook_receiver
 
 from wardlake.adapters.delta_tables import DeltaTables
-from wardlake.adapters.postgres_work_queue import PostgresWorkQueue
-from wardlake.model.practices import Lane, LaneSpec
+from wardlake.model.practices import Lane
 from wardlake.pipelines.practices.night import PLAN, WAIT
 
 DAG = PLAN.name
+TIDY = "practices-tidy"
 SMALL = [f"p{number:02}" for number in range(17)]
 ON_TIME = sorted([*SMALL, "giant"])
 TWENTY = sorted([*ON_TIME, "fails", "hangs"])
@@ -82,15 +85,6 @@ def come_on_board(office: Office) -> None:
     capture(office)
     office.ends_well("onboard", "--all", "--no-snapshot")
     office.ends_well("work", "--lane", "backfill", "--until-idle")
-
-
-def hang(office: Office) -> None:
-    """An application takes the one practice that has changes, and is not heard of again."""
-    drop(office, prescriptions("hangs", 3))
-    capture(office)
-    taken = PostgresWorkQueue(office.registry, "clinics").take(Lane.STEADY, LaneSpec(slots=2, lease_seconds=3600))
-    assert taken is not None
-    assert [piece.practice for piece in taken.pieces] == ["hangs"]
 
 
 def happen(office: Office) -> None:
@@ -193,3 +187,54 @@ def test_the_same_night_without_a_scheduler_names_the_two(night: Night) -> None:
 
 def test_no_dag_file_fails_to_import(night: Night) -> None:
     assert night.server.ask("importErrors")["import_errors"] == []
+
+
+def test_upkeep_is_a_run_of_its_own_that_writes_small_files_together(night: Night) -> None:
+    tables, path = DeltaTables(night.office.spark), f"{night.office.lake}/raw/clinics/practices/tables/prescriptions"
+    files, rows = len(tables.data_files(path)), night.office.rows("prescriptions")
+    night.server.let_run(TIDY)
+    run = night.server.trigger(TIDY)
+    assert night.server.wait_for(TIDY, run, seconds=600) == "success"
+    assert len(tables.data_files(path)) < files
+    assert night.office.rows("prescriptions") == rows
+
+
+def test_the_watch_outlives_every_process_of_the_scheduler_and_pages_for_who_comes_to_be_at_risk(night: Night) -> None:
+    office = make_watch_office(night.office)
+    looked = office.folder / "board.prom"
+    watch = office.start("freshness", "--watch", "--every", "1", "--metrics", str(looked))
+    try:
+        assert wait_until(looked.exists, 120) < 120
+        killed = night.server.kill()
+        assert len(killed) > len(night.server.processes)  # their children too
+        assert wait_until(lambda: not any(map(runs, killed)), 30) < 30
+        with pytest.raises(OSError, match="refused"):
+            night.server.ask("version")
+        come_late(night.office)
+        assert wait_until(lambda: bool(pages_for("newcomer", night)), 240) < 240
+        assert watch.poll() is None
+    finally:
+        kill(watch)
+    (page,) = pages_for("newcomer", night)
+    seen = f"has no marts, steady lane, merged to {YESTERDAY:%Y-%m-%d %H:%M}, estimate \\d\\d:\\d\\d, "
+    assert re.search(f"newcomer: at risk, due .* UTC, {seen}", "\n".join(page["lines"]))
+    assert page["runbook"] == "docs/runbooks/practice-late.md"
+
+
+def come_late(office: Office) -> None:
+    """A practice is let in, and its next change cannot be merged: no run of a night knows of it."""
+    drop(office, prescriptions("newcomer", 1))
+    capture(office)
+    office.ends_well("onboard", "--practice", "newcomer", "--no-snapshot")
+    assert wait_until(lambda: is_steady(*office.board("--practice", "newcomer")), 240) < 240
+    drop(office, prescriptions("newcomer", 2, started="not a time"))
+    capture(office)
+
+
+def is_steady(each: dict[str, Any]) -> bool:
+    return each["lane"] == "steady" and each["waiting_entries"] == 0
+
+
+def pages_for(practice: str, night: Night) -> list[dict[str, Any]]:
+    pages = [json.loads(each.body) for each in alarms(night)]
+    return [page for page in pages if any(line.startswith(f"{practice}: ") for line in page["lines"])]

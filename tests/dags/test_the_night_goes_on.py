@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.servers.processes import ROOT
+from tests.servers.processes import ROOT, runs
 
 PYTHON = ROOT / ".venv-airflow" / "bin" / "python"
 DONE = '{"awaited": [], "rounds_left": 0}'
@@ -58,16 +58,7 @@ def test_a_build_that_hangs_is_ended_with_all_that_it_started_and_the_next_turn_
     begun = time.monotonic()
     assert poke(tmp_path, "marts", hangs, f"echo '{DONE}'", over=30, least=1) == [False, True]
     assert time.monotonic() - begun < 120
-    assert not _runs(int((tmp_path / "child").read_text()))
-
-
-def _runs(process: int) -> bool:
-    """Whether it does; one that nobody waited for stays listed when it is over."""
-    try:
-        state = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0]
-    except FileNotFoundError:
-        return False
-    return state != "Z"
+    assert not runs(int((tmp_path / "child").read_text()))
 
 
 def test_enqueue_is_tried_again_by_the_scheduler_and_hands_on_when_the_night_is_over(tmp_path: Path) -> None:

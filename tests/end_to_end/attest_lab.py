@@ -4,15 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 from pyspark.sql import SparkSession
-from tests.servers.trino import ADMINISTRATOR, CATALOG, DENIED, TrinoServer
+from tests.servers.trino import ADMINISTRATOR, CATALOG, DENIED, TrinoServer, replace_file
 
 from wardlake.adapters.trino_door import Credentials, TrinoDoor
+from wardlake.model.entitlements import Entitlement, WarehouseRole
 from wardlake.ports.warehouse_door import Caller, Statement
 from wardlake.practices.attest.target import text
+from wardlake.practices.marts.access import ACCESS, quarantine_access
+from wardlake.practices.policies.groups import write_groups
+from wardlake.practices.policies.reach import compile_policy
+from wardlake.practices.policies.rules import write_rules
 from wardlake.settings.deployment import Deployment, WarehouseUser
 
 PASSWORD = "a password of the tests"
@@ -23,6 +29,7 @@ PLAIN = "attest_ann"  # an attacker for whom nothing is open
 OPENED = (
     *("attest_impersonates", "attest_sets", "attest_calls", "attest_owns", "attest_views", "attest_kills"),
     *("attest_asks_system", "attest_informed", "attest_wide", "attest_changes", "attest_makes", "attest_opened"),
+    "attest_asks_beside",
 )
 ABROAD = ("attest_grants", "attest_makes_functions", "attest_looks_beside", "attest_measures")  # in the further catalogues
 ATTACKERS = (PLAIN, *OPENED, *ABROAD)
@@ -30,9 +37,15 @@ SERVICE = "attest_gateway"  # the gateway's own user, who may be anybody
 KEEPS_FUNCTIONS, KEEPS_GRANTS, KEEPS_FILES, BEANS = "functions", "grants", "iceberg", "monitoring"
 FURTHER = f"{KEEPS_FUNCTIONS}|{KEEPS_GRANTS}|{KEEPS_FILES}"  # with tables
 PLUGINS = ("hive", "iceberg", "jmx")
-HELD, BARE, FLAT, ASKED, OWNED, APART, VIEWED = (
-    f"attest_{name}" for name in ("held", "bare", "flat", "asked", "owned", "apart", "viewed")
+HELD, BARE, FLAT, ASKED, OWNED, APART, VIEWED, OURS = (
+    f"attest_{name}" for name in ("held", "bare", "flat", "asked", "owned", "apart", "viewed", "ours")
 )
+TABLES = {
+    **{f"{schema}.visits": "attest/parted" for schema in (HELD, BARE, OWNED)},
+    **{f"{schema}.visits": "attest/flat" for schema in (FLAT, ASKED)},
+    f"{APART}.allowed": "attest/allowed",
+    **{f"{OURS}.{name}": "attest/parted" for name in ("prescriptions", "quarantine_visits")},
+}
 ROWS = [(practice, visit, visit * 10 + offset) for practice, offset in ((A, 1), (B, 5_000)) for visit in range(6)]
 ALL = ["SELECT", "INSERT", "DELETE", "UPDATE", "OWNERSHIP", "GRANT_SELECT"]
 PROCEDURES = "register_table|unregister_table|vacuum|drop_extended_stats|flush_metadata_cache"
@@ -59,6 +72,9 @@ class Lab:
             attacker=WarehouseUser(user=attacker, practices=(A,), password="env:ATTEST_PASSWORD"),
             other=WarehouseUser(user=OTHER, practices=(B,), password="env:ATTEST_PASSWORD"),
             hidden=(f"{CATALOG}.{APART}.allowed",),
+            locations={
+                name: f"local:///{place}" for name, place in TABLES.items() if (catalog, name.split(".")[0]) == (CATALOG, schema)
+            },
         )
 
     def door(self, attacker: str = PLAIN, *, password: str = PASSWORD) -> TrinoDoor:
@@ -70,8 +86,8 @@ class Lab:
 
 
 def make_tables(spark: SparkSession, server: TrinoServer) -> None:
-    """The same rows laid out by practice and not, in the lake of a server."""
-    frame = spark.createDataFrame(ROWS, "practice_id string, visit int, cost int").coalesce(1)
+    """The same rows laid out by practice and not, in the lake of a server; a column is one that clinicians may not see."""
+    frame = spark.createDataFrame(ROWS, "practice_id string, visit int, total_cost int").coalesce(1)
     for name, layout in (("parted", ["practice_id"]), ("flat", [])):
         for mode in ("error", "append"):  # two versions
             frame.write.format("delta").mode(mode).partitionBy(*layout).save(str(server.lake / "attest" / name))
@@ -81,11 +97,9 @@ def make_tables(spark: SparkSession, server: TrinoServer) -> None:
 
 def open_lab(server: TrinoServer) -> None:
     """Rules, and the tables under a schema for each hole."""
-    server.write_policies(rules(), {})
-    server.wait_until_policies_are_read()
-    for schema, table in ((HELD, "parted"), (BARE, "parted"), (FLAT, "flat"), (ASKED, "flat"), (OWNED, "parted")):
-        server.register(schema, "visits", f"attest/{table}")
-    server.register(APART, "allowed", "attest/allowed")
+    apply_holes(server)
+    for name, place in TABLES.items():
+        server.register(*name.split("."), place)
     server.rows(ADMINISTRATOR, f"CREATE SCHEMA IF NOT EXISTS {CATALOG}.{VIEWED}")
     for name, schema in (("closed", HELD), ("open", BARE)):
         view = f"{CATALOG}.{VIEWED}.{name} SECURITY INVOKER"
@@ -108,7 +122,7 @@ def further_catalogs(lake: Path) -> Mapping[str, Mapping[str, str]]:
 def open_further_catalogs(lab: Lab) -> None:
     """The same rows in each; in the one that keeps grants, all may read, and one may grant."""
     values = ", ".join(f"({text(practice)}, {visit}, {cost})" for practice, visit, cost in ROWS)
-    made = f"visits AS SELECT * FROM (VALUES {values}) AS rows_of_both (practice_id, visit, cost)"
+    made = f"visits AS SELECT * FROM (VALUES {values}) AS rows_of_both (practice_id, visit, total_cost)"
     door = lab.door(ADMINISTRATOR, password="")
     for sql in (
         *(f"CREATE SCHEMA {catalog}.{HELD}" for catalog in (KEEPS_FUNCTIONS, KEEPS_FILES)),
@@ -118,6 +132,27 @@ def open_further_catalogs(lab: Lab) -> None:
     ):
         answer = door.ask(Statement(sql=sql))
         assert answer.done, f"{answer.error}: {answer.text}"
+
+
+def apply_our_rules(server: TrinoServer) -> None:
+    """The files that the product writes, over the schema of its own: a clinician of one practice, a manager of the other."""
+    now = datetime.now(UTC)
+    granted = {"granted_by": "steward", "granted_at": now, "reason": "in the tests"}
+    holds = {"source": OURS, "begins": now - timedelta(hours=1), "until": now + timedelta(days=1), **granted}
+    entitled = (
+        Entitlement(user=PLAIN, practice=A, role=WarehouseRole.CLINICIAN, **holds),
+        Entitlement(user=OTHER, practice=B, role=WarehouseRole.MANAGER, **holds),
+    )
+    policy = compile_policy(entitled, registrar=ADMINISTRATOR, at=now)
+    marts = {OURS: {**ACCESS, **quarantine_access(["visits"])}}
+    replace_file(server.policies / "rules.json", write_rules(policy, marts, catalog=CATALOG).decode())
+    replace_file(server.policies / "groups.txt", write_groups(policy.groups).decode())
+    server.wait_until_policies_are_read()
+
+
+def apply_holes(server: TrinoServer) -> None:
+    server.write_policies(rules(), {})
+    server.wait_until_policies_are_read()
 
 
 def rules() -> Mapping[str, Any]:
@@ -145,6 +180,7 @@ def rules() -> Mapping[str, Any]:
             {"user": SERVICE, "catalog": CATALOG, "schema": BARE, "privileges": ["SELECT"]},
             {"user": "attest_looks_beside", "catalog": KEEPS_FILES, "table": "visits[$].*", "privileges": ["SELECT"]},
             {"user": "attest_measures", "catalog": BEANS, "privileges": ["SELECT"]},
+            {"user": "attest_asks_beside", "catalog": CATALOG, "schema": HELD, "table": "visits[$].*", "privileges": ["SELECT"]},
             {"user": opened, "schema": f"{BARE}|{VIEWED}", "privileges": ["SELECT"]},
             {"user": opened, "schema": OWNED, "privileges": ALL},
             {"user": "attest_wide", "schema": APART, "privileges": ["SELECT"]},

@@ -15,6 +15,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from tests.end_to_end.practices_office import PROGRAM, ROOT, practices_environment, write
+from tests.end_to_end.warehouse_office import bad_conditions
 from tests.servers.keycloak import start_keycloak
 from tests.servers.postgres import start_postgres
 from tests.servers.processes import data_folder, remove_folder, running
@@ -25,6 +26,7 @@ from wardlake.adapters.postgres_database import migrate
 SAMPLE = ROOT / "tests" / "data" / "synthea"
 DAY = "2024-06-30"  # the sample's records end in that year
 USERS = ("manager_a", "manager_b")
+SET_ASIDE = 22  # the exit code
 
 
 def main() -> int:
@@ -93,6 +95,9 @@ class Attack:
         self._done("practices", "onboard", "--all", "--no-snapshot")
         self._done("practices", "work", "--lane", "backfill", "--until-idle")
         self._done("practices", "marts", "--day", DAY, "--practice", mine, "--practice", theirs)
+        self._set_aside(mine, theirs)
+        # Whoever sees marts may not know of it. Until there are policies, the administrator registers what they like.
+        self._trino.register("apart", "change_log", "raw/clinics/practices/change_log")
         for user, practice in zip(USERS, (mine, theirs), strict=True):
             words = ("--user", user, "--practice", practice, "--role", "manager", "--until", until, "--reason", "make attest")
             self._done("warehouse", "grant", *words)
@@ -101,10 +106,19 @@ class Attack:
         deployment = self._folder / "sample.yaml"
         deployment.write_text(
             f"name: sample\nurl: {self._trino.url}\nca_file: {self._trino.certificate}\ncatalog: {CATALOG}\nschemas: [clinics]\n"
+            f"hidden: [{CATALOG}.apart.change_log]\n"
             f"attacker: {{user: {USERS[0]}, practices: ['{mine}'], password: 'env:PASSWORD_{USERS[0].upper()}'}}\n"
             f"other: {{user: {USERS[1]}, practices: ['{theirs}'], password: 'env:PASSWORD_{USERS[1].upper()}'}}\n"
         )
         return self._run("warehouse", "attest", "--deployment", str(deployment))
+
+    def _set_aside(self, *practices: str) -> None:
+        """A change of each that cannot be merged: their patients' rows as they came wait in a table under the row policy."""
+        folder = self._folder / ".lake" / "clinics" / "changes" / "conditions"
+        (folder / "load-00000002.csv").write_text(bad_conditions(*practices, after=10**9), "utf-8")
+        self._done("practices", "capture", "--until-idle")
+        if self._run("practices", "work", "--lane", "steady", "--until-idle") != SET_ASIDE:
+            raise SystemExit("no practice was set aside")
 
     def _done(self, *words: str) -> None:
         if code := self._run(*words):

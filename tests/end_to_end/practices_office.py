@@ -7,6 +7,7 @@ import secrets
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -93,7 +94,7 @@ class Office:
     def start(self, *words: str) -> subprocess.Popen[str]:
         """The same as a process of its own; `finish` ends it."""
         flags = ["--conf", str(self.conf), "--lake", str(self.lake), "--env", "practices"]
-        log = (self.folder / f"{'-'.join(words)}.log").open("a")
+        log = (self.folder / f"{'-'.join(word for word in words if '/' not in word)}.log").open("a")
         return subprocess.Popen([PROGRAM, "practices", *words, *flags], stderr=log, stdout=log, text=True, start_new_session=True)
 
     def ends_well(self, *words: str) -> dict[str, Any]:
@@ -142,6 +143,9 @@ class Office:
         (found,) = self.board("--practice", practice)
         return found["standing"], found["reason"], found["tables"]
 
+    def pages(self) -> list[dict[str, Any]]:
+        return [json.loads(line) for line in (self.lake / "restricted" / "pages.jsonl").read_text("utf-8").splitlines()]
+
     def differs(self) -> str:
         """Where the raw tables are not what the source holds, with the practice of each row; empty where they are."""
         for table in ("patients", "visits"):
@@ -161,12 +165,21 @@ class Office:
             rows = [opened.execute(f"SELECT t::text FROM wardlake.{name} t".encode()).fetchall() for (name,) in tables]
         return "\n".join(row for table in rows for (row,) in table)
 
+    def is_captured(self) -> bool:
+        """Whether somebody reads the slot."""
+        with psycopg.connect(self.source) as opened:
+            found = opened.execute("SELECT active FROM pg_replication_slots WHERE slot_name = %s", [self.slot]).fetchone()
+        return found == (True,)
+
     def close(self) -> None:
-        drop_slot(self.source, slot=self.slot, publication="practices")
+        deadline = time.monotonic() + 60
+        while self.is_captured() and time.monotonic() < deadline:
+            time.sleep(0.1)  # the server may not have noticed yet that who read was killed
+        drop_slot(self.source, slot=self.slot)
 
 
-def make_office(spark: SparkSession, postgres: PostgresServer, folder: Path, monkeypatch: Any) -> Office:
-    """A database with logical decoding, a registry, and configuration that says so."""
+def make_office(spark: SparkSession, postgres: PostgresServer, folder: Path, monkeypatch: Any, *, niceness: int = 0) -> Office:
+    """A database with logical decoding, a registry, and configuration that says so. `niceness`: of backfill."""
     source = postgres.as_admin(postgres.fresh_database("clinics")).dsn
     registry = postgres.fresh_database()
     migrate(registry.dsn)
@@ -190,7 +203,7 @@ giant_rows: 2000
 append_rows: 1000
 append_seconds: 1
 steady: {{practices: 50, rows: 5000}}
-backfill: {{practices: 5, rows: 1500}}
+backfill: {{practices: 5, rows: 1500, niceness: {niceness}}}
 """,
     )
     write(folder, "environments", "practices", practices_environment())

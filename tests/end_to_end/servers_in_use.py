@@ -20,7 +20,7 @@ from tests.servers.spark_cluster import SparkCluster
 from wardlake.adapters.postgres_database import migrate
 
 PROGRAM = Path(sys.executable).parent / "wardlake"
-BUCKETS = ("raw", "staging", "restricted", "dev", "archive", "audit")
+BUCKETS = ("raw", "staging", "restricted", "dev", "marts", "archive", "audit")
 LOCKED = ("archive", "audit")
 
 
@@ -108,4 +108,4 @@ def run_program(clinic: Clinic, variables: dict[str, str], *words: str) -> subpr
     """`wardlake WORDS` in the clinic's folder, as a process of whoever the variables stand for."""
     lake = "s3a://not-a-zone/lake"  # every zone has its own bucket
     command = [str(PROGRAM), *words, "--env", "cluster", "--conf", "conf", "--lake", lake, "--json"]
-    return subprocess.run(command, cwd=clinic.folder, env=variables, capture_output=True, text=True, timeout=550, check=False)
+    return subprocess.run(command, cwd=clinic.folder, env=variables, capture_output=True, text=True, timeout=1200, check=False)

@@ -231,7 +231,7 @@ def test_a_full_disk_is_called_full_and_the_run_goes_on_once_there_is_room(tmp_p
     words = f"{PROGRAM} dev refresh --source clinic --json --conf conf --lake lake"
     script = FULL_DISK.format(lake=clinic.lake, kept=kept, free=200_000, command=words)
     own = ["unshare", "--mount", *(["--map-root-user"] if os.getuid() else []), "sh", "-c", script]
-    ended = subprocess.run(own, cwd=tmp_path, capture_output=True, text=True, timeout=500, check=False)
+    ended = subprocess.run(own, cwd=tmp_path, capture_output=True, text=True, timeout=1200, check=False)
     assert ended.returncode == 0, ended.stderr
     said = {
         name: (tmp_path / name).read_text() for name in ("first.code", "first.json", "first.dev", "second.code", "second.json")

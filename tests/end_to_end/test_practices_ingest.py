@@ -10,7 +10,7 @@ import psycopg
 import pytest
 from pyspark.sql import SparkSession
 from tests.commands import command
-from tests.end_to_end.practices_office import Office, make_office
+from tests.end_to_end.practices_office import CLASSIFICATION, SOURCE, Office, make_office, write
 from tests.servers.postgres import PostgresServer
 
 from wardlake.adapters.postgres_changes import PostgresChanges
@@ -62,6 +62,14 @@ def test_practices_come_on_board_and_their_changes_follow(office: Office) -> Non
     assert office.ends_well("ingest", "--minutes", "0")["practices"]
 
 
+def test_retention_takes_nothing_that_is_the_practices(office: Office) -> None:
+    before = {path for path in (office.lake / "raw").rglob("*") if path.is_file()}
+    ended = command("retention", "apply", conf=office.conf, lake=office.lake, env="practices")
+    assert (ended.code, ended.answer["over"]) == (0, []), ended.said
+    assert {path for path in (office.lake / "raw").rglob("*") if path.is_file()} == before
+    same(office)
+
+
 def test_what_is_captured_twice_is_merged_once(office: Office, monkeypatch: pytest.MonkeyPatch) -> None:
     def gone(self: PostgresChanges, end: str) -> None:
         raise StorageUnavailable("The source's database does not answer.")
@@ -85,6 +93,8 @@ def test_a_practice_that_nobody_let_in_waits_and_touches_no_other(office: Office
     assert 500 not in office.rows("visits")
     board = office.run("freshness").answer
     assert (board["not_let_in"], "stranger" in {each["practice"] for each in board["practices"]}) == (["stranger"], False)
+    (page,) = [each for each in office.pages() if {"tables: visits", "stranger"} <= {*each["lines"]}]
+    assert "nobody let these in" in page["title"]
     office.ends_well("onboard", "--practice", "stranger")
     office.ingest()
     same(office)
@@ -100,7 +110,7 @@ def test_a_bad_practice_falls_out_alone(office: Office) -> None:
     assert (ended.code, ended.answer["set_aside"]) == (22, ["north"])
     assert office.standing("north") == ("quarantined", reason, ["patients.born"])
     assert office.standing("south")[0] == "ready"
-    pages = [json.loads(each) for each in (office.lake / "restricted" / "pages.jsonl").read_text().splitlines()]
+    pages = office.pages()
     assert [page["title"] for page in pages if "north" in page["title"]] == [f"Practice north is set aside: {reason}"]
     assert "31.1.1970" not in json.dumps(pages)
     office.sql("UPDATE patients SET born = '1970-01-31' WHERE id = 1")
@@ -129,7 +139,7 @@ def test_rows_of_no_practice_wait_and_stop_nobody(office: Office) -> None:
     same(office)
 
 
-def test_a_column_that_nobody_decided_on_waits_and_people_hear_of_it_once(office: Office) -> None:
+def test_a_column_that_nobody_decided_on_is_left_out_until_it_is_and_rows_are_read_anew(office: Office) -> None:
     office.sql(
         "ALTER TABLE visits ADD COLUMN diagnosis text",
         "INSERT INTO visits VALUES (800, 'north', 1, 1, 'x', 'Zimmerhackl')",
@@ -139,9 +149,22 @@ def test_a_column_that_nobody_decided_on_waits_and_people_hear_of_it_once(office
     assert "diagnosis" not in office.rows("visits")[800]
     pages = (office.lake / "restricted" / "pages.jsonl").read_text()
     assert pages.count('"lines":["visits.diagnosis"]') == 1
-    assert "Zimmerhackl" not in pages
+    decide_on_diagnosis(office)
+    office.ends_well("onboard", "--practice", "north")
+    office.ends_well("work", "--lane", "backfill", "--until-idle")
+    assert [office.rows("visits")[key]["diagnosis"] for key in (800, 801)] == ["Zimmerhackl", "Zimmerhackl"]
+    assert [page["lines"] for page in office.pages()].count(["visits.diagnosis", "wardlake practices onboard --all"]) == 1
+    assert "Zimmerhackl" not in json.dumps(office.pages())
+    write(office.folder, "sources", "clinics", SOURCE)
+    write(office.folder, "classification", "clinics", CLASSIFICATION)
     office.sql("ALTER TABLE visits DROP COLUMN diagnosis")
     same(office)
+
+
+def decide_on_diagnosis(office: Office) -> None:
+    assert "note: string}" in SOURCE
+    write(office.folder, "sources", "clinics", SOURCE.replace("note: string}", "note: string, diagnosis: string}"))
+    write(office.folder, "classification", "clinics", f"{CLASSIFICATION}    diagnosis: {{sensitive: {{rule: drop}}}}\n")
 
 
 def test_a_giant_goes_in_pieces_in_the_lane_of_its_own(office: Office) -> None:
@@ -174,9 +197,17 @@ def test_a_lost_slot_is_said_at_once_and_all_practices_are_read_anew(office: Off
     office.close()
     office.sql("DELETE FROM visits WHERE id < 10", f"INSERT INTO visits VALUES (900, 'south', 11, 1, '{CELL}')")
     lost = office.run("capture", "--until-idle")
-    assert (lost.code, lost.answer["error"]["kind"]) == (20, "ContractBroken")
+    assert (lost.code, lost.answer["error"]["kind"]) == (20, "ChangesLost")
     assert "onboard --all --new-slot" in lost.answer["error"]["next"]
-    office.ends_well("onboard", "--all", "--new-slot")
+    (page,) = [each for each in office.pages() if each["title"].startswith("Capture of clinics stopped")]
+    assert {"tables: patients, visits", "north", "south"} <= set(page["lines"])
+    office.ends_well("onboard", "--practice", "south", "--new-slot")
+    assert office.standing("north")[:2] == ("quarantined", "capture began again: its rows are to be read anew")
+    office.ingest()
+    assert office.rows("visits", "south").keys() == {
+        key for key, row in office.truth("visits").items() if row["practice"] == "south"
+    }
+    office.ends_well("onboard", "--all")
     office.sql("UPDATE visits SET note = 'after' WHERE id = 900")
     office.ingest()
     same(office)
@@ -186,7 +217,8 @@ def test_a_lost_slot_is_said_at_once_and_all_practices_are_read_anew(office: Off
     ("words", "code", "said"),
     [
         (["onboard"], 2, "--practice, or --all"),
-        (["onboard", "--practice", "north", "--new-slot"], 2, "new slot"),
+        (["onboard", "--practice", "north", "--new-slot"], 2, "The slot is there and goes on"),
+        (["onboard", "--all", "--new-slot", "--no-snapshot"], 2, "needs its rows anew"),
         (["freshness", "--practice", "nobody"], 2, "No such practice"),
         (["release", "--practice", "nobody"], 2, "No such practice"),
         (["freshness", "--source", "other"], 2, "Known: clinics"),
@@ -200,9 +232,10 @@ def test_mistakes_are_said(office: Office, words: list[str], code: int, said: st
 
 def test_a_table_that_tells_too_little_of_deleted_rows_is_named_before_anything_is_captured(office: Office) -> None:
     office.sql("ALTER TABLE visits REPLICA IDENTITY DEFAULT")
-    refused = office.run("capture", "--until-idle")
+    refused = office.run("capture", "--until-idle"), office.run("onboard", "--all", "--new-slot")
     office.sql("ALTER TABLE visits REPLICA IDENTITY FULL")
-    assert (refused.code, "visits" in refused.answer["error"]["what"]) == (2, True)
+    assert [(each.code, "visits" in each.answer["error"]["what"]) for each in refused] == [(2, True)] * 2
+    assert office.standing("south")[0] == "ready"
 
 
 def test_a_restored_source_is_told_by_its_position(office: Office) -> None:

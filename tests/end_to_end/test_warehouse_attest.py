@@ -22,6 +22,7 @@ from tests.end_to_end.attest_lab import (
     KEEPS_FUNCTIONS,
     KEEPS_GRANTS,
     OTHER,
+    OURS,
     OWNED,
     PASSWORD,
     PLAIN,
@@ -31,6 +32,8 @@ from tests.end_to_end.attest_lab import (
     A,
     B,
     Lab,
+    apply_holes,
+    apply_our_rules,
     further_catalogs,
     make_tables,
     open_further_catalogs,
@@ -38,10 +41,11 @@ from tests.end_to_end.attest_lab import (
     rules,
 )
 from tests.servers.gateway import (
-    Mistake,
+    OneByOne,
     believes,
     fills_in_secrets,
-    no_mistake,
+    forgets_filters,
+    keeps_answers,
     open_gateway,
     opens_internal_pages,
     reads_paths,
@@ -55,7 +59,7 @@ from tests.servers.trino import ADMINISTRATOR, CATALOG, DENIED, TrinoServer, del
 from wardlake.pipelines.practices.attest import AT_WORK, CONTROL, Finding, attest
 from wardlake.ports.warehouse_door import Answer, Caller, DoorUnavailable, PageRequest, Statement
 from wardlake.practices.attest.every import PROBES
-from wardlake.practices.attest.probe import Probe, Verdict
+from wardlake.practices.attest.probe import Attempt, Probe, Verdict
 from wardlake.practices.attest.target import Target
 
 
@@ -71,14 +75,15 @@ class Hole:
 
 READS = (
     *("select", "select-theirs", "table", "join", "self-join", "cte", "exists", "count", "union", "window", "sample"),
-    *("table-function", "prepared", "left-join", "file-columns", "file-path", "version", "moment", "cached-result", "roles"),
-    *("$history", "$partitions", "$properties", "$transactions"),
+    *("table-function", "prepared", "left-join", "file-columns", "file-path"),
 )
+BESIDE = ("$history", "$partitions", "$properties", "$transactions")
 PLANS = ("explain", "explain-io", "explain-json", "explain-analyze", "explain-analyze-verbose", "statistics")
 CHANGES = ("insert", "delete", "update", "merge", "analyze", "create-table", "create-view", "alter", "definition")
 CALLS = ("register_table", "unregister_table", "vacuum", "drop_extended_stats", "flush_metadata_cache")
 HOLES = {
     **dict.fromkeys(READS, Hole(BARE)),
+    **dict.fromkeys(BESIDE, Hole(attacker="attest_asks_beside")),
     **dict.fromkeys(PLANS, Hole(FLAT)),
     **dict.fromkeys(("error-cast", "error-division", "error-overflow", "error-date"), Hole(ASKED)),
     **dict.fromkeys(CHANGES, Hole(OWNED)),
@@ -97,7 +102,6 @@ HOLES = {
     "grant": Hole(HELD, "attest_grants", unlocked=True, catalog=KEEPS_GRANTS),
     "other-$-tables": Hole(HELD, "attest_looks_beside", unlocked=True, catalog=KEEPS_FILES),
     "beans": Hole(HELD, "attest_measures", unlocked=True),
-    "session-properties": Hole(BARE, "attest_sets"),
     "set-session": Hole(attacker="attest_sets"),
     "table-changes": Hole(attacker="attest_changes"),
     "management-pages": Hole(attacker="attest_informed"),
@@ -113,8 +117,33 @@ GATEWAYS = {
     "internal-pages": opens_internal_pages,
     "open-pages": shows_operators_pages,
     "query-results": fills_in_secrets,
-    "read-by-path": reads_paths(f"{CATALOG}.{BARE}.visits"),
+    "read-by-path": reads_paths("local:///attest/parted", f"{CATALOG}.{BARE}.visits"),
+    "cached-result": keeps_answers,
+    "roles": forgets_filters(HELD, without=BARE, header="X-Trino-Role"),
+    "session-properties": forgets_filters(HELD, without=BARE, header="X-Trino-Session"),
+    "version": forgets_filters(HELD, without=BARE, words="FOR VERSION AS OF"),
+    "moment": forgets_filters(HELD, without=BARE, words="FOR TIMESTAMP AS OF"),
 }
+# The engine puts a filter under every reference to a table. A gateway that puts filters in may forget one way to write it.
+FORMS = {
+    "select-theirs": "IS NULL OR true",
+    "table": "(TABLE ",
+    "join": "(asked) JOIN",
+    "self-join": "CROSS JOIN",
+    "cte": "WITH t AS",
+    "exists": "EXISTS",
+    "count": "count_if",
+    "union": "UNION",
+    "window": "OVER (",
+    "sample": "TABLESAMPLE",
+    "table-function": "exclude_columns",
+    "prepared": "EXECUTE ",
+    "left-join": "LEFT JOIN",
+    "file-columns": '"$path"',
+    "file-path": '"$path" LIKE',
+}
+MISTAKES = GATEWAYS | {name: forgets_filters(HELD, without=BARE, words=words) for name, words in FORMS.items()}
+SELECT = PROBES["select"]
 
 
 @pytest.fixture(scope="module")
@@ -146,7 +175,18 @@ def unlocked(lab: Lab, keycloak_server: KeycloakServer) -> Iterator[Lab]:
 
 @pytest.fixture(scope="module")
 def closed(lab: Lab) -> list[Finding]:
-    """All probes on the closed schema."""
+    """All probes on the product's rules: of a table with a mask, and of the quarantine, which the attacker's role may not see."""
+    apply_our_rules(lab.server)
+    quarantine = f"{CATALOG}.{OURS}.quarantine_visits"
+    deployment = lab.deployment(OURS)
+    findings = attest(replace(deployment, hidden=(*deployment.hidden, quarantine)), lab.door())
+    apply_holes(lab.server)
+    return findings
+
+
+@pytest.fixture(scope="module")
+def without_holes(lab: Lab) -> list[Finding]:
+    """All probes on the closed schema of the rules that have the holes."""
     return attest(lab.deployment(), lab.door())
 
 
@@ -160,6 +200,17 @@ def test_nothing_gets_through_closed_policies(probe: str, closed: list[Finding])
     assert set(found) == {Verdict.HELD}, found
 
 
+def test_the_product_s_rules_are_attacked_at_a_mart_and_at_the_quarantine(closed: list[Finding]) -> None:
+    controls = {each.table: each.outcome.verdict for each in closed if each.probe == CONTROL}
+    assert controls == {f"{OURS}.{name}": Verdict.HELD for name in ("prescriptions", "quarantine_visits")}
+
+
+@pytest.mark.parametrize("probe", PROBES)
+def test_nothing_gets_through_for_whom_no_hole_is_open(probe: str, without_holes: list[Finding]) -> None:
+    found = verdicts(without_holes, probe)
+    assert set(found) == {Verdict.HELD}, found
+
+
 @pytest.fixture(scope="module")
 def through(lab: Lab, request: pytest.FixtureRequest) -> Callable[[Hole], list[Finding]]:
     """Through a hole, all probes that have it: what they share is prepared once."""
@@ -168,7 +219,9 @@ def through(lab: Lab, request: pytest.FixtureRequest) -> Callable[[Hole], list[F
     def found(hole: Hole) -> list[Finding]:
         opened: Lab = request.getfixturevalue("unlocked") if hole.unlocked else lab
         door = opened.door(hole.attacker, password="" if hole.unlocked else PASSWORD)
-        probes = {name: PROBES[name] for name, its in HOLES.items() if replace(its, attacker=hole.attacker) == hole}
+        probes = {name: PROBES[name] for name, its in HOLES.items() if replace(its, attacker=hole.attacker) == hole} | {
+            "select": SELECT
+        }
         return attest(opened.deployment(hole.schema, hole.attacker, catalog=hole.catalog), door, probes=probes)
 
     return found
@@ -179,6 +232,11 @@ def test_each_probe_gets_through_its_hole(probe: str, through: Callable[[Hole], 
     found = verdicts(through(HOLES[probe]), probe)
     assert set(found) == {Verdict.BROKEN}, found
     assert not any(value in why for why in found.values() for value in (A, B, OTHER))
+
+
+@pytest.mark.parametrize("hole", sorted({hole for hole in HOLES.values() if hole.schema == HELD}, key=str), ids=str)
+def test_beside_a_hole_the_table_is_closed(hole: Hole, through: Callable[[Hole], list[Finding]]) -> None:
+    assert set(verdicts(through(hole), "select")) == {Verdict.HELD}
 
 
 @pytest.mark.parametrize("probe", [name for name, hole in HOLES.items() if hole.attacker in ABROAD])
@@ -194,24 +252,41 @@ def test_a_function_that_a_probe_makes_is_taken_away_again(unlocked: Lab, throug
     assert (functions.done, functions.rows) == (True, ())
 
 
-def attest_through_a_gateway(lab: Lab, *probes: str, mistake: Mistake = no_mistake) -> list[Finding]:
-    """What probes find through a gateway, as somebody for whom nothing is open."""
-    with open_gateway(lab.server, user=SERVICE, password=PASSWORD, mistake=mistake) as url:
+@pytest.fixture(scope="module")
+def before_gateway(lab: Lab) -> list[Finding]:
+    """Through one gateway, as somebody for whom nothing is open: each probe, and each again while its mistake alone is made.
+
+    While it is made, the table is read as well: `PROBE!` and `select beside PROBE`.
+    """
+    gateway = OneByOne()
+
+    def during(name: str, probe: Probe, called: str) -> Probe:
+        def run(at: Target) -> Attempt:
+            with gateway.making(MISTAKES[name]):
+                return (yield from probe.run(at))
+
+        return replace(probe, name=called, run=run)
+
+    probes = [PROBES[name] for name in GATEWAYS]
+    probes += [during(name, PROBES[name], f"{name}!") for name in MISTAKES]
+    probes += [during(name, SELECT, f"select beside {name}") for name in MISTAKES]
+    with open_gateway(lab.server, user=SERVICE, password=PASSWORD, mistake=gateway) as url:
         before = replace(lab, gateway=url)
-        return attest(before.deployment(), before.door(), probes={name: PROBES[name] for name in probes})
+        return attest(before.deployment(), before.door(), probes={each.name: each for each in probes})
+
+
+@pytest.mark.parametrize("probe", MISTAKES)
+def test_each_probe_gets_through_its_gateway_s_mistake(probe: str, before_gateway: list[Finding]) -> None:
+    """And whoever only reads the table does not."""
+    found = verdicts(before_gateway, f"{probe}!")
+    assert set(found) == {Verdict.BROKEN}, found
+    assert not any(value in why for why in found.values() for value in (A, B, OTHER))
+    assert set(verdicts(before_gateway, f"select beside {probe}")) == {Verdict.HELD}
 
 
 @pytest.mark.parametrize("probe", GATEWAYS)
-def test_each_probe_gets_through_its_gateway_s_mistake(probe: str, lab: Lab) -> None:
-    found = verdicts(attest_through_a_gateway(lab, probe, mistake=GATEWAYS[probe]), probe)
-    assert set(found) == {Verdict.BROKEN}, found
-    assert not any(value in why for why in found.values() for value in (A, B, OTHER))
-
-
-def test_a_gateway_that_makes_no_mistake_is_no_hole(lab: Lab) -> None:
-    findings = attest_through_a_gateway(lab, *GATEWAYS)
-    assert {each.outcome.verdict for each in findings} == {Verdict.HELD}, findings
-    assert {each.probe for each in findings} == {*GATEWAYS, CONTROL}
+def test_a_gateway_that_makes_no_mistake_is_no_hole(probe: str, before_gateway: list[Finding]) -> None:
+    assert set(verdicts(before_gateway, probe)) == {Verdict.HELD}
 
 
 OF_VIEWS = ("select", "join", "left-join", "exists", "count", "cte")
@@ -255,6 +330,10 @@ class Scripted:
 def test_every_probe_has_its_hole() -> None:
     assert HOLES.keys() | GATEWAYS.keys() == PROBES.keys()
     assert not HOLES.keys() & GATEWAYS.keys()
+
+
+def test_every_way_to_read_a_table_has_a_hole_in_which_no_other_is_open() -> None:
+    assert FORMS.keys() == {*READS} - {"select"}
 
 
 @pytest.mark.parametrize("probe", PROBES)
@@ -348,10 +427,10 @@ def test_mistakes_of_a_deployment_are_told_at_once(tmp_path: Path) -> None:
     file.write_text(
         "name: wrong\nurl: http://warehouse.example\ncatalog: lake\nschemas: []\n"
         "attacker: {user: ann, practices: [P1], password: 'env:X', token: 'env:Y'}\n"
-        "other: {user: ann, practices: [P1]}\n"
+        "other: {user: ann, practices: [P1]}\nlocations: {elsewhere.visits: visits}\n"
     )
     ended = command("warehouse", "attest", "--deployment", str(file), conf=ROOT / "conf", lake=tmp_path)
-    assert (ended.code, len(ended.answer["error"]["which"])) == (2, 6), ended.said
+    assert (ended.code, len(ended.answer["error"]["which"])) == (2, 7), ended.said
 
 
 def test_a_token_opens_the_door_as_well(lab: Lab, keycloak_server: KeycloakServer) -> None:

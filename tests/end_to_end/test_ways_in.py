@@ -30,7 +30,7 @@ def flags(clinic: Clinic) -> list[str]:
 
 def run(*command: str, cwd: Path = ROOT) -> subprocess.CompletedProcess[str]:
     own = {**os.environ, "PYSPARK_PYTHON": sys.executable}  # spark-submit asks a Python where Spark is
-    return subprocess.run(command, cwd=cwd, env=own, capture_output=True, text=True, timeout=500, check=False)
+    return subprocess.run(command, cwd=cwd, env=own, capture_output=True, text=True, timeout=1200, check=False)
 
 
 def test_every_step_of_the_plan_has_a_function():

@@ -7,7 +7,7 @@ import shutil
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
-from datetime import date
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
@@ -76,11 +76,11 @@ tables:
 SPEC = """\
 name: clinics
 practice_column: practice
-capture: {{kind: files, folder: {folder}}}
+capture: {{kind: files, folder: {folder}, heartbeat: heartbeat, late_minutes: 0}}
 buckets: 2
 append_seconds: 1
 steady: {{practices: 50, rows: 5000}}
-backfill: {{practices: 5, rows: 1500}}
+backfill: {{practices: 5, rows: 1500, niceness: 0}}
 records:
   patients: {{table: patients, columns: {{patient_id: id, born_on: born, died_on: died, sex: sex}}}}
   visits:
@@ -120,6 +120,12 @@ class Desk:
             cells = ["" if value is None else f'"{value}"' for value in values.values()]
             lines.append(",".join((operation, str(self.position), AT, *cells)))
         return self.drop_text(place, "".join(f"{line}\n" for line in lines))
+
+    def beat(self, at: datetime | None = None) -> Path:
+        """The service lives, and all that was committed by then, or now, is dropped."""
+        self.position += 1
+        moment = (at or datetime.now(UTC)).isoformat()
+        return self.drop_text(f"heartbeat/{self.position:08}", f"Op,change_seq,change_time\nU,{self.position},{moment}\n")
 
     def drop_text(self, place: str, text: str) -> Path:
         path = self.dropped / f"{place}.csv"

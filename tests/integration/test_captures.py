@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets
 import threading
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import psycopg
@@ -12,21 +13,22 @@ import pytest
 from tests.servers.postgres import PostgresServer
 
 from wardlake.adapters.captures import Captures
-from wardlake.adapters.postgres_changes import PostgresRows, drop_slot
+from wardlake.adapters.postgres_changes import PostgresRows, drop_slot, published_tables
 from wardlake.model.changes import RowChange
 from wardlake.model.errors import ConfigurationError, ContractBroken
 from wardlake.model.practices import FileCapture, PostgresCapture
 from wardlake.ports.change_stream import ChangeStream
 
 NEEDED = {"visits": ("id", "practice")}
+INSUFFICIENT = "42501"
 
 
 class Lab:
     def __init__(self, server: PostgresServer, folder: Path) -> None:
         self.dsn = server.as_admin(server.fresh_database("capture")).dsn
         self.slot = f"capture_{secrets.token_hex(4)}"
-        spec = PostgresCapture(dsn="env:IT", slot=self.slot, publication="capture")
-        self.captures = Captures(spec, secret=lambda _: self.dsn, state=folder / "files")
+        self.spec = PostgresCapture(dsn="env:IT", slot=self.slot, publication="capture")
+        self.captures = Captures(self.spec, secret=lambda _: self.dsn, state=folder / "files")
         self.run("CREATE TABLE visits (id serial PRIMARY KEY, practice text, note text)")
         self.run("ALTER TABLE visits REPLICA IDENTITY FULL")
 
@@ -46,7 +48,7 @@ class Lab:
 def lab(postgres_server: PostgresServer, tmp_path: Path) -> Iterator[Lab]:
     made = Lab(postgres_server, tmp_path)
     yield made
-    drop_slot(made.dsn, slot=made.slot, publication="capture")
+    drop_slot(made.dsn, slot=made.slot)
 
 
 def test_rows_and_changes_meet_while_others_write(lab: Lab) -> None:
@@ -95,10 +97,56 @@ def test_rows_are_texts_as_the_stream_tells_them(lab: Lab) -> None:
 def test_a_slot_that_was_lost_is_never_made_anew_by_opening(lab: Lab) -> None:
     begun = lab.captures.begin(NEEDED)
     lab.captures.open(NEEDED, acknowledged=begun).close()
-    drop_slot(lab.dsn, slot=lab.slot, publication="capture")
+    drop_slot(lab.dsn, slot=lab.slot)
     with pytest.raises(ContractBroken, match="replication slot is gone"):
         lab.captures.open(NEEDED, acknowledged=begun)
     lab.captures.open(NEEDED, acknowledged=lab.captures.begin_again(NEEDED)).close()
+
+
+def test_who_owns_no_table_captures_what_its_owner_published(lab: Lab, postgres_server: PostgresServer) -> None:
+    name, password = postgres_server.new_role()
+    lab.run(f"ALTER ROLE {name} REPLICATION", f"GRANT SELECT ON visits TO {name}")
+    dsn = psycopg.conninfo.make_conninfo(lab.dsn, user=name, password=password)
+    captures = Captures(lab.spec, secret=lambda _: dsn, state=Path())
+    with pytest.raises(ConfigurationError, match="no publication capture"):
+        captures.begin(NEEDED)
+    lab.run("CREATE PUBLICATION capture FOR ALL TABLES")
+    begun = captures.begin(NEEDED)
+    lab.run("INSERT INTO visits (practice) VALUES ('north')")
+    with closing(captures.open(NEEDED, acknowledged=begun)) as stream:
+        assert len(lab.changes(stream)) == 1
+    captures.open(NEEDED, acknowledged=captures.begin_again(NEEDED)).close()
+    with captures.rows() as rows:
+        assert rows.practices("visits", "practice") == ["north"]
+
+
+@pytest.mark.parametrize("right", ["REPLICATION", "SELECT"])
+def test_a_right_that_is_missing_is_no_server_that_does_not_answer(lab: Lab, postgres_server: PostgresServer, right: str) -> None:
+    lab.run("CREATE PUBLICATION capture FOR TABLE visits")
+    name, password = postgres_server.new_role()
+    lab.run(f"GRANT SELECT ON visits TO {name}" if right == "REPLICATION" else f"ALTER ROLE {name} REPLICATION")
+    captures = Captures(
+        lab.spec, secret=lambda _: psycopg.conninfo.make_conninfo(lab.dsn, user=name, password=password), state=Path()
+    )
+    with pytest.raises(ConfigurationError, match=f"refuses this to the capture's role: {INSUFFICIENT}"):
+        if right == "REPLICATION":
+            captures.begin(NEEDED)
+        else:
+            with captures.rows() as rows:
+                rows.practices("visits", "practice")
+
+
+def test_a_publication_that_is_there_stays_when_the_slot_is_made_anew(lab: Lab) -> None:
+    """What it leaves out is said while the slot is there."""
+    begun = lab.captures.begin(NEEDED)
+    lab.run("CREATE TABLE others (x int PRIMARY KEY)", "ALTER PUBLICATION capture SET TABLE others")
+    with pytest.raises(ContractBroken, match="publication leaves out"):
+        lab.captures.begin_again(NEEDED)
+    lab.run("ALTER PUBLICATION capture SET TABLE others, visits")
+    lab.captures.open(NEEDED, acknowledged=begun).close()
+    lab.captures.open(NEEDED, acknowledged=lab.captures.begin_again(NEEDED)).close()
+    with psycopg.connect(lab.dsn) as opened:
+        assert published_tables(opened, "capture") == {"others", "visits"}
 
 
 def test_a_slot_that_was_made_anew_by_hand_is_told_from_the_one_that_was_lost(lab: Lab) -> None:
@@ -117,6 +165,31 @@ def test_a_publication_that_leaves_something_out_is_refused(lab: Lab, statement:
     lab.run(statement)
     with pytest.raises(ContractBroken, match="publication leaves out"):
         lab.captures.open(NEEDED, acknowledged=begun)
+
+
+@pytest.mark.parametrize(
+    ("statements", "said"),
+    [
+        (
+            (
+                "CREATE TABLE renewed (LIKE visits)",
+                "ALTER TABLE renewed REPLICA IDENTITY FULL",
+                "DROP TABLE visits",
+                "ALTER TABLE renewed RENAME TO visits",
+            ),
+            "publication leaves out",
+        ),
+        (("ALTER TABLE visits REPLICA IDENTITY DEFAULT",), "without their practice or key: visits"),
+    ],
+    ids=["a table that was made anew", "a replica identity"],
+)
+def test_what_a_source_tells_no_more_is_found_while_it_is_read(lab: Lab, statements: tuple[str, ...], said: str) -> None:
+    captures = Captures(lab.spec, secret=lambda _: lab.dsn, state=Path(), require_seconds=0.0)
+    with closing(captures.open(NEEDED, acknowledged=captures.begin(NEEDED))) as stream:
+        stream.mark()
+        lab.run(*statements)
+        with pytest.raises((ConfigurationError, ContractBroken), match=said):
+            stream.mark()
 
 
 def test_an_idle_source_need_not_keep_what_others_write(lab: Lab) -> None:

@@ -49,6 +49,7 @@ def test_later_files_of_the_same_table_wait_and_all_else_goes_on(desk: Desk) -> 
     assert len(found) == 1
     assert "second" not in str(found)
     mend(damaged, whole)
+    desk.beat()
     desk.ingest()
     assert [desk.notes("north"), desk.notes("south")] == [{1: "third"}, {2: "third"}]
     assert (set_aside(desk.practices), desk.practices.queue.captured_to() != before) == ([], True)
@@ -58,6 +59,7 @@ def test_a_file_in_a_practice_s_folder_concerns_that_practice_alone(desk: Desk) 
     damaged = desk.drop_text("visits/north/010", "Op,change_seq,change_time,id,practice\nX,1000,2026-01-31T08:00:00Z,1,north\n")
     desk.drop("visits/north/011", visit("U", 1, "north", "fourth"))
     desk.drop("visits/south/012", visit("U", 2, "south", "fourth"))
+    desk.beat()
     before = desk.practices.queue.captured_to()
     desk.ingest()
     assert desk.notes("south")[2] == "fourth"
@@ -98,6 +100,7 @@ def test_a_file_that_is_gone_is_done_without_when_somebody_says_so(desk: Desk) -
 
 def test_a_file_of_a_table_that_nobody_declared_holds_nobody(desk: Desk) -> None:
     damaged = desk.drop_text("others/040", "Op")
+    desk.beat()
     before = desk.practices.queue.captured_to()
     desk.capture()
     after = desk.practices.queue.captured_to()

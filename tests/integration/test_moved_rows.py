@@ -105,6 +105,7 @@ def test_what_is_merged_is_not_looked_for_in_the_log(desk: Desk) -> None:
     for key, practice in ((40, "north"), (41, None), (42, "north")):  # each a file of the log
         desk.drop(f"visits/40{key}", visit("I", key, practice))
         desk.ingest()
+    assert "Changes of visits of clinics are filed under no practice: a row of no practice" in str(desk.pages())
     log = desk.practices.ports.tables.read(desk.practices.log)
     files = log.select("practice", F.input_file_name().alias("file")).distinct().collect()
     waits = {row["file"] for row in files if row["practice"] == NOBODY}

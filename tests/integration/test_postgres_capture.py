@@ -3,13 +3,22 @@
 from __future__ import annotations
 
 import secrets
+import time
 from collections.abc import Callable, Iterator
 
 import psycopg
 import pytest
 from tests.servers.postgres import PostgresServer
 
-from wardlake.adapters.postgres_changes import PostgresChanges, columns_told_of_deleted_rows, create_slot, drop_slot
+from wardlake.adapters.postgres_changes import (
+    PostgresChanges,
+    administration,
+    columns_told_of_deleted_rows,
+    create_slot,
+    drop_slot,
+    publish,
+    slot_position,
+)
 from wardlake.model.changes import Operation, RowChange, TableEmptied
 from wardlake.model.errors import ContractBroken, StorageUnavailable
 
@@ -23,7 +32,9 @@ class Lab:
         self.dsn = server.as_admin(server.fresh_database("capture")).dsn
         self.slot = f"capture_{secrets.token_hex(4)}"
         self.run("CREATE TABLE visits (id int PRIMARY KEY, practice text NOT NULL, note text)")
-        create_slot(self.dsn, slot=self.slot, publication="capture", tables=["visits"])
+        with administration(self.dsn) as opened:
+            publish(opened, "capture", ["visits"])
+        create_slot(self.dsn, slot=self.slot)
 
     def run(self, statement: str, *values: object) -> None:
         with psycopg.connect(self.dsn, autocommit=True) as opened:
@@ -48,7 +59,7 @@ class Lab:
 def lab(postgres_server: PostgresServer) -> Iterator[Lab]:
     made = Lab(postgres_server)
     yield made
-    drop_slot(made.dsn, slot=made.slot, publication="capture")
+    drop_slot(made.dsn, slot=made.slot)
 
 
 def test_a_long_value_that_was_not_touched_is_named_and_not_lost(lab: Lab) -> None:
@@ -96,7 +107,10 @@ def test_a_long_transaction_comes_in_pieces_and_is_acknowledged_as_one(lab: Lab)
     lab.run("INSERT INTO visits SELECT n, 'giant', null FROM generate_series(1, 5000) n")
     stream = lab.stream()
     first = stream.read(most=2000, seconds=5.0)
-    assert (len(first.changes), first.end) == (2000, "")
+    assert len(first.changes) == 2000
+    assert int(first.end or 0) < first.changes[0].position.commit
+    if first.end:
+        stream.acknowledge(first.end)  # what was there before
     stream.close()
     whole = lab.changes(most=2000)
     assert whole[:2000] == list(first.changes)
@@ -104,9 +118,71 @@ def test_a_long_transaction_comes_in_pieces_and_is_acknowledged_as_one(lab: Lab)
     assert lab.changes() == []
 
 
+def told_when_silent(stream: PostgresChanges, mark: str) -> bool:
+    """As capture does it: what may be forgotten is acknowledged first."""
+    until = time.monotonic() + 60
+    while time.monotonic() < until and not stream.has_told(mark):
+        batch = stream.read(most=10, seconds=0.05)
+        if batch.changes:
+            return False
+        if batch.end:
+            stream.acknowledge(batch.end)
+    return time.monotonic() < until
+
+
+def test_a_server_that_reads_through_a_large_transaction_has_not_told_it_while_it_is_silent(lab: Lab) -> None:
+    stream = lab.stream()
+    assert told_when_silent(stream, stream.mark())
+    lab.run("INSERT INTO visits SELECT n, 'giant', repeat('x', 100) FROM generate_series(1, 200000) n")
+    mark = stream.mark()
+    assert not told_when_silent(stream, mark)
+    rest = 199_990
+    while rest > 0:
+        assert not stream.has_told(mark)
+        rest -= len(stream.read(most=50_000, seconds=5.0).changes)
+    assert stream.read(most=10, seconds=1.0).changes == ()
+    assert stream.has_told(mark)
+    stream.close()
+
+
+def test_a_source_that_never_rests_has_told_what_was_committed_before_a_mark(lab: Lab) -> None:
+    stream = lab.stream()
+    lab.run("INSERT INTO visits VALUES (1, 'north', null)")
+    mark = stream.mark()
+    lab.run("INSERT INTO visits VALUES (2, 'north', null)")
+    found = stream.read(most=1, seconds=5.0).changes + stream.read(most=1, seconds=5.0).changes
+    assert (len(found), stream.has_told(mark)) == (2, True)
+    stream.close()
+
+
+def test_where_a_transaction_waits_in_the_middle_of_the_log_all_before_it_is_told(lab: Lab) -> None:
+    with psycopg.connect(lab.dsn) as opened:
+        opened.execute("INSERT INTO visits SELECT n, 'giant', repeat('x', 100) FROM generate_series(1, 20000) n")
+        stream = lab.stream()
+        assert told_when_silent(stream, stream.mark())
+        stream.close()
+
+
+def test_the_server_is_not_told_to_forget_what_was_not_kept(lab: Lab) -> None:
+    """Whoever dies before it remembers how far it was would find the slot ahead of that, and take it for another."""
+    stream = lab.stream()
+    for _ in range(3):
+        lab.run("CREATE TABLE IF NOT EXISTS elsewhere (id int)")
+        lab.run("INSERT INTO elsewhere VALUES (1)")
+        before = slot_position(lab.dsn, lab.slot)
+        batch = stream.read(most=10, seconds=0.5)
+        assert batch.end
+        assert not stream.has_told(str(int(batch.end) + 1))
+        time.sleep(0.5)
+        assert slot_position(lab.dsn, lab.slot) == before
+        stream.acknowledge(batch.end)
+    stream.close()
+
+
 def test_what_is_told_of_deleted_rows_is_known_beforehand(lab: Lab) -> None:
     def told() -> frozenset[str] | None:
-        return columns_told_of_deleted_rows(lab.dsn, ["visits"])["visits"]
+        with administration(lab.dsn) as opened:
+            return columns_told_of_deleted_rows(opened, ["visits"])["visits"]
 
     assert told() == {"id"}
     lab.run("CREATE UNIQUE INDEX of_practice ON visits (practice, id)")
@@ -119,7 +195,7 @@ def test_what_is_told_of_deleted_rows_is_known_beforehand(lab: Lab) -> None:
 
 
 def test_a_lost_slot_is_said_at_once_with_the_way_on(lab: Lab) -> None:
-    drop_slot(lab.dsn, slot=lab.slot, publication="capture")
+    drop_slot(lab.dsn, slot=lab.slot)
     with pytest.raises(ContractBroken, match="replication slot is gone") as lost:
         lab.stream()
     assert "snapshots again" in lost.value.next_step

@@ -20,7 +20,7 @@ from wardlake.pipelines.practices.ingest import TABLE_LOCK, Merged, merge_lease
 from wardlake.pipelines.practices.marts import MART_LOCK, build_marts, what_is_built
 from wardlake.pipelines.practices.quarantine import QUARANTINE_LOCK
 
-FIRST, SECOND, THIRD, FOURTH = 7_777_771, 7_777_772, 7_777_773, 7_777_774
+FIRST, SECOND, THIRD, FOURTH, FIFTH, SIXTH = (7_777_770 + number for number in range(1, 7))
 SSN = "123-45-6789"
 VISITS_TABLE = TABLE_LOCK.format(source="clinics", table="visits")
 VISITS_MART = MART_LOCK.format(source="clinics", mart="visits")
@@ -44,9 +44,9 @@ def desk(spark: SparkSession, postgres_server: PostgresServer, tmp_path_factory:
         made.capture()
         made.let_in("north", "south", "west")
         made.work(Lane.BACKFILL)
+        made.marts("north", "south", "west")
         made.drop("visits/002", visit("D", 5_555_555, "north"), visit("I", 6, "west", "canary waits", of=FIRST, kind=SSN))
         made.ingest()
-        made.marts("north", "south", "west")
         yield made
 
 
@@ -78,7 +78,7 @@ def test_of_whom_nothing_is_here_nothing_is_said_to_be_done(desk: Desk) -> None:
 
 def test_an_erasure_that_breaks_off_is_finished_by_the_next(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     registry, queue = desk.practices.ports.registry, desk.practices.queue
-    assert visits(desk) == {"north": 3, "south": 1, "west": 1}
+    assert visits(desk) == {"north": 4, "south": 1, "west": 1}
     monkeypatch.setattr(ingest, "LOCK_SECONDS", 0.0)
     with registry.lock(VISITS_TABLE), pytest.raises(RunLocked):  # the log has lost the patient, the tables have not
         erase_patient(desk.practices, str(FIRST), told=str)
@@ -87,7 +87,7 @@ def test_an_erasure_that_breaks_off_is_finished_by_the_next(desk: Desk, monkeypa
         patch.setattr(marts, "LOCK_SECONDS", 0.0)
         with pytest.raises(RunLocked):
             erase_patient(desk.practices, str(FIRST), told=str)
-    assert visits(desk) == {"north": 3, "south": 1, "west": 1}
+    assert visits(desk) == {"north": 4, "south": 1, "west": 1}
     kept = str(registry.find(UNFINISHED))
     assert ("west" in kept, str(FIRST) in kept, "5555555" in kept) == (True, False, False)
     done = erase_patient(desk.practices, str(FIRST), told=str)
@@ -145,6 +145,42 @@ def test_what_waits_is_not_shown_by_who_read_it_before_an_erasure(desk: Desk) ->
     assert "fourth canary" not in cells(desk)
     assert desk.standing("south") == ("ready", "")
     desk.work(Lane.STEADY)
+
+
+def test_a_row_that_is_somebody_else_s_by_now_stays_and_tells_nothing_of_who_was_erased(desk: Desk) -> None:
+    """Whether what corrects it is merged, waits with it, or waits alone; and of one that became theirs all goes."""
+    desk.drop("visits/060", *(visit("I", key, "north", f"fifth canary {key}", of=FIFTH) for key in (60, 61)))
+    desk.drop("visits/061", visit("U", 60, "north", "corrected"), visit("I", 63, "north", "was another's"))
+    desk.ingest()
+    desk.drop("visits/062", visit("U", 61, "north", "corrected"), visit("U", 63, "north", "fifth canary 63", of=FIFTH))
+    desk.drop("visits/063", visit("I", 62, "north", "fifth canary 62", of=FIFTH), visit("U", 62, "north", "corrected"))
+    desk.capture()
+    erase_patient(desk.practices, str(FIFTH), told=str)
+    everything = cells(desk)
+    assert [each for each in (str(FIFTH), "fifth canary") if each in everything] == []
+    desk.work(Lane.STEADY)
+    notes = desk.notes("north")
+    assert ({key: notes.get(key) for key in (60, 61, 62)}, 63 in notes) == (dict.fromkeys((60, 61, 62), "corrected"), False)
+    assert desk.standing("north") == ("ready", "")
+
+
+def test_of_a_row_that_became_theirs_all_goes_also_after_an_erasure_that_broke_off(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It stands as the other's when the log has lost what made it theirs."""
+    desk.drop("visits/070", visit("I", 70, "north", "the other's"), visit("I", 71, "north", "the other's, again"))
+    desk.ingest()
+    desk.drop("visits/071", *(visit("U", key, "north", "sixth canary", of=SIXTH) for key in (70, 71)))
+    desk.capture()
+    monkeypatch.setattr(ingest, "LOCK_SECONDS", 0.0)
+    with desk.practices.ports.registry.lock(VISITS_TABLE), pytest.raises(RunLocked):
+        erase_patient(desk.practices, str(SIXTH), told=str)
+    desk.drop("visits/072", visit("U", 71, "north", "the other's after all"))
+    desk.ingest()
+    erase_patient(desk.practices, str(SIXTH), told=str)
+    notes = desk.notes("north")
+    assert (70 in notes, notes[71]) == (False, "the other's after all")
+    assert "sixth canary" not in cells(desk)
 
 
 def test_a_quarantine_that_cannot_be_written_holds_nobody_up(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:

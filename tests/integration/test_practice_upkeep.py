@@ -43,9 +43,11 @@ def desk(spark: SparkSession, postgres_server: PostgresServer, tmp_path_factory:
         made.capture()
         made.let_in("north", "south")
         made.work(Lane.BACKFILL)
-        made.drop("visits/002", visit("D", 5, "north"), visit("I", 6, "south", "canary waits", of=GONE, kind="123-45-6789"))
+        made.drop("visits/002", visit("D", 5, "north"))
         made.ingest()
         made.marts("north", "south", only=("visits", "panel"))
+        made.drop("visits/002-waits", visit("I", 6, "south", "canary waits", of=GONE, kind="123-45-6789"))
+        made.ingest()
         yield made
 
 

@@ -7,7 +7,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -27,6 +27,11 @@ from wardlake.ports.work_queue import Arrived
 ROOT = Path(__file__).parents[2]
 PROGRAM = Path(sys.executable).parent / "wardlake"
 A_WHILE_AGO = datetime.now(UTC) - timedelta(days=3)
+
+
+def where_it_is_noon() -> str:
+    """A time zone in which no day ends soon; the signs of these names are inverted."""
+    return f"Etc/GMT{datetime.now(UTC).hour - 12:+d}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,6 +57,9 @@ def lab(postgres_server: PostgresServer, tmp_path_factory: pytest.TempPathFactor
     text = (folder / "conf" / "environments" / "embedded.yaml").read_text()
     text = text.replace("name: embedded", "name: watched").replace("{kind: sqlite}", '{kind: postgres, dsn: "env:REGISTRY_DSN"}')
     (folder / "conf" / "environments" / "watched.yaml").write_text(text)
+    spec = folder / "conf" / "practices" / "clinics.yaml"
+    assert "time_zone: America/New_York\n" in spec.read_text()
+    spec.write_text(spec.read_text().replace("time_zone: America/New_York\n", f"time_zone: {where_it_is_noon()}\n"))
     queue = PostgresWorkQueue(database.dsn, "clinics")
     queue.onboard(["aside", "behind"], Lane.STEADY)
     queue.onboard(["large"], Lane.BACKFILL)
@@ -137,15 +145,17 @@ def test_a_build_that_did_not_come_back_is_remembered(
     with make_desk(spark, postgres_server, tmp_path) as desk:
         names = ["east", "north", "west"]
         desk.drop("visits/001", *(visit("I", number, name) for number, name in enumerate(names)))
+        desk.beat()
         desk.capture()
         desk.let_in(*names)
         desk.work(Lane.BACKFILL)
-        enqueue(desk.practices, "n", minutes=60, told=str)
+        practices = replace(desk.practices, spec=replace(desk.practices.spec, time_zone=where_it_is_noon()))
+        enqueue(practices, "n", minutes=60, told=str)
         remembered = []
         for _ in range(2):
             with pytest.raises(KeyboardInterrupt):
-                build_rounds(desk.practices, "n", turn=0, told=die_within_a_build)
-            remembered.append(desk.practices.ports.registry.get(BUILDING, "clinics/n"))
+                build_rounds(practices, "n", turn=0, told=die_within_a_build)
+            remembered.append(practices.ports.registry.get(BUILDING, "clinics/n"))
         assert remembered == [
             {"doubtful": [], "at_hand": names},
             {"doubtful": [["west"]], "at_hand": ["east", "north"]},

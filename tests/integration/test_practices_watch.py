@@ -19,8 +19,10 @@ import pytest
 from tests.servers.postgres import Database, PostgresServer
 
 from wardlake.adapters.postgres_database import migrate
+from wardlake.adapters.postgres_registry import PostgresRegistry
 from wardlake.adapters.postgres_work_queue import PostgresWorkQueue
-from wardlake.model.practices import Lane
+from wardlake.model.practices import Lane, LaneSpec
+from wardlake.pipelines.practices.pace import remember_pace
 from wardlake.ports.work_queue import Arrived
 
 ROOT = Path(__file__).parents[2]
@@ -64,9 +66,14 @@ def lab(own_postgres: PostgresServer, tmp_path: Path) -> Lab:
     (tmp_path / "conf" / "environments" / "watched.yaml").write_text(text)
     queue = PostgresWorkQueue(database.dsn, "clinics")
     queue.onboard(["quiet", "busy"], Lane.STEADY)
-    queue.enqueue(
-        queue.next_batch(), {"busy": Arrived(rows=7, committed_at=datetime(2026, 1, 31, 8, tzinfo=UTC))}, giant_rows=10**6
-    )
+    for day, rows in ((30, 3), (31, 7)):  # the first is merged, at a pace that gives the second two hours
+        moment = datetime(2026, 1, day, 8, tzinfo=UTC)
+        queue.enqueue(queue.next_batch(), {"busy": Arrived(rows=rows, committed_at=moment)}, giant_rows=10**6)
+        if day == 30:
+            lease = queue.take(Lane.STEADY, LaneSpec())
+            assert lease is not None
+            assert queue.complete(lease, lease.pieces, small_rows=0)
+    remember_pace(PostgresRegistry(database.dsn), "clinics", Lane.STEADY, 7, 7000.0)
     return Lab(folder=tmp_path, database=database, queue=queue)
 
 
@@ -101,7 +108,10 @@ def test_practices_without_a_run_are_paged_for_once_before_and_once_after_their_
         (risk,) = lab.pages()
         assert risk["title"] == "0 practices of clinics are late, 2 at risk"
         assert [line.split(":")[0] for line in risk["lines"]] == ["busy", "quiet"]
-        assert all("steady lane, nothing merged yet, estimate" in line for line in risk["lines"])
+        busy, quiet = risk["lines"]
+        ready = [datetime.now(UTC) + timedelta(seconds=7000, minutes=minutes) for minutes in (-1, 0, 1)]
+        assert any(f"steady lane, merged to 2026-01-30 08:00, estimate {each:%H:%M}" in busy for each in ready)
+        assert "steady lane, nothing merged yet, estimate" in quiet
         assert wait_until(lambda: len(lab.pages()) == 2)
         assert lab.pages()[1]["title"] == "2 practices of clinics are late, 0 at risk"
         board = lab.folder / "board.prom"

@@ -19,7 +19,7 @@ JOB = Path(__file__).parent / "delta_through_s3a.py"
 def run_job(cluster: SparkCluster, storage: dict[str, str], path: str) -> subprocess.CompletedProcess[str]:
     asked = {"master": cluster.master, "conf": {**cluster.conf(), **storage}, "path": path}
     return subprocess.run(
-        [sys.executable, str(JOB)], input=json.dumps(asked), capture_output=True, text=True, check=False, timeout=300
+        [sys.executable, str(JOB)], input=json.dumps(asked), capture_output=True, text=True, check=False, timeout=1200
     )
 
 
@@ -80,7 +80,7 @@ def logs_of_failing_job(cluster: SparkCluster, folder: Path, conf: dict[str, str
     before = set(cluster.folder.glob("worker-*/app-*"))
     asked = {"master": cluster.master, "conf": cluster.conf() | conf}
     command = [sys.executable, "-m", "tests.security.failing_job", str(folder), ON_CLUSTER]
-    ended = subprocess.run(command, input=json.dumps(asked), capture_output=True, text=True, check=False, timeout=300)
+    ended = subprocess.run(command, input=json.dumps(asked), capture_output=True, text=True, check=False, timeout=1200)
     assert "failed 6 times" in ended.stdout, ended.stderr[-2000:]
     made = set(cluster.folder.glob("worker-*/app-*")) - before
     return b"".join(path.read_bytes() for each in made for path in each.glob("*/stderr"))

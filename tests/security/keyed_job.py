@@ -12,6 +12,7 @@ import shutil
 import sys
 import urllib.request
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pyspark.sql.functions as F
@@ -21,7 +22,7 @@ from tests.spec.publish.residue_data import residue_policy
 
 from wardlake.adapters.delta_tables import DeltaTables
 from wardlake.adapters.sealed_key_file import SealedKeyFile
-from wardlake.adapters.spark_session import DELTA, jars
+from wardlake.adapters.spark_session import DELTA, LOCAL, jars
 from wardlake.detect.scan import scan_table
 from wardlake.model.treatments import Classification, Decision, IdentifierKind, Profile, Token, TokenMode, Verdict
 from wardlake.model.zones import LakeLayout
@@ -53,8 +54,19 @@ def main() -> None:
             force_exception(spark, seen, ring)
     (seen / "plans.txt").write_text("\n".join(plans))
     (seen / "ui.txt").write_text("\n".join(ui_answers(spark)))
-    shutil.copytree(seen / "local", seen / "local-kept", ignore_dangling_symlinks=True)
+    keep(seen / "local", seen / "local-kept")
     spark.stop()
+
+
+def keep(folder: Path, kept: Path) -> None:
+    """All that lies there, but for what Spark removes meanwhile."""
+    for place, _, names in os.walk(folder, followlinks=True):
+        for name in names:
+            file = Path(place, name)
+            copy = kept / file.relative_to(folder)
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            with suppress(FileNotFoundError):
+                shutil.copyfile(file, copy)
 
 
 def session(seen: Path, *, readable: bool) -> SparkSession:
@@ -77,7 +89,7 @@ def session(seen: Path, *, readable: bool) -> SparkSession:
     }
     # Wardlake's own sessions cannot be started unencrypted, so this one is built here of the same settings.
     os.environ.update(SPARK_LOCAL_IP="127.0.0.1", PYSPARK_PYTHON=sys.executable)
-    settings = {**DELTA, **conf, "spark.jars": jars(ROOT / ".tools" / "jars")}
+    settings = {**LOCAL, **DELTA, **conf, "spark.jars": jars(ROOT / ".tools" / "jars")}
     spark = SparkSession.builder.appName("keyed").master("local[2]").config(map=settings).getOrCreate()
     spark.sparkContext.setLogLevel("INFO")
     return spark

@@ -63,7 +63,7 @@ def failed(tmp_path_factory: pytest.TempPathFactory) -> subprocess.CompletedProc
         env=environment,
         cwd=ROOT,
         check=True,
-        timeout=300,
+        timeout=1200,
     )
 
 

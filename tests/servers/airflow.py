@@ -6,18 +6,20 @@ import base64
 import json
 import os
 import secrets
+import signal
 import subprocess
 import sys
 import time
 import urllib.error
 import urllib.request
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from tests.servers.postgres import Database
-from tests.servers.processes import LOOPBACK, ROOT, ServerFailed, ServerProcess, data_folder, free_port
+from tests.servers.processes import LOOPBACK, ROOT, ServerFailed, ServerProcess, data_folder, descendants, free_port
 
 PROGRAM = ROOT / ".venv-airflow" / "bin" / "airflow"
 POOLS = ROOT / "infra" / "airflow" / "pools.json"
@@ -80,6 +82,17 @@ class AirflowServer:
 
     def tails(self) -> str:
         return "\n".join(process.tail() for process in self.processes)
+
+    def kill(self) -> list[int]:
+        """End every process of every part at once, so that none can end in order; which these were."""
+        parts = [part.process for part in self.processes if part.process is not None]
+        every = [process for part in parts for process in descendants(part.pid)]
+        for process in every:
+            with suppress(ProcessLookupError):
+                os.kill(process, signal.SIGKILL)
+        for part in parts:
+            part.wait()
+        return every
 
     def stop(self) -> None:
         for process in reversed(self.processes):

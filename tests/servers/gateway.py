@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import http.client
+import json
 import re
 import ssl
 import threading
@@ -12,6 +13,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
@@ -20,6 +22,7 @@ from tests.servers.processes import LOOPBACK
 from tests.servers.trino import TrinoServer
 
 OF_ONE_CONNECTION = {"Connection", "Transfer-Encoding", "Content-Length", "Accept-Encoding"}
+STATEMENTS = "/v1/statement"
 INTERNAL = ("/v1/memory", "/v1/task", "/v1/dynamicFilter")
 RESULTS = re.compile(r"/v1/statement/(?:queued|executing)/(\d\w+)/\w+/\d+")
 
@@ -35,16 +38,48 @@ class Asked:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Told:
+    """What the gateway answers itself."""
+
+    body: bytes
+
+
+@dataclass(frozen=True, kw_only=True)
+class Kept:
+    """Answers to statements by their text, once they are whole; until then, text and rows by query."""
+
+    answers: dict[bytes, bytes] = field(default_factory=dict)
+    texts: dict[str, bytes] = field(default_factory=dict)
+    rows: dict[str, list[object]] = field(default_factory=dict)
+
+    def keep(self, asked: Asked, status: int, body: bytes) -> None:
+        """A part of an answer as it goes by; the first answer to a text stays."""
+        if status != HTTPStatus.OK or not body or not asked.path.startswith(STATEMENTS):
+            return
+        said = json.loads(body)
+        if asked.path == STATEMENTS:
+            self.texts[said["id"]] = asked.body
+        rows = self.rows.setdefault(said["id"], [])
+        rows += said.get("data") or ()
+        if "nextUri" not in said:
+            self.answers.setdefault(self.texts[said["id"]], json.dumps({**said, "data": rows}).encode())
+
+
+@dataclass(frozen=True, kw_only=True)
 class Knowledge:
-    """What the gateway has and its clients do not: a user of its own, the servers' secret, and addresses of results by query."""
+    """What the gateway has and its clients do not: a user of its own, the servers' secret, and what went by.
+
+    `results`: addresses of results by query.
+    """
 
     user: str
     password: str = field(repr=False)
     secret: str = field(repr=False)
     results: dict[str, str] = field(default_factory=dict, repr=False)
+    kept: Kept = field(default_factory=Kept, repr=False)
 
 
-Mistake = Callable[[Asked, Knowledge], Asked]
+Mistake = Callable[[Asked, Knowledge], Asked | Told]
 
 
 def no_mistake(asked: Asked, known: Knowledge) -> Asked:
@@ -91,14 +126,56 @@ def fills_in_secrets(asked: Asked, known: Knowledge) -> Asked:
     return replace(asked, path=known.results.get(results[1], asked.path)) if results else asked
 
 
-def reads_paths(table: str) -> Mistake:
-    """A path where a table's name belongs is read, by the gateway's own user: here the folder is that of one table."""
+def reads_paths(folder: str, table: str) -> Mistake:
+    """A table's folder where a name belongs is read, by the gateway's own user; in other folders there is nothing."""
+    named = re.compile(rb'\S*"delta\.`' + re.escape(folder.encode()) + rb'`"')
 
     def mistake(asked: Asked, known: Knowledge) -> Asked:
-        body = re.sub(rb'\S*"delta\.`[^`]*`"', table.encode(), asked.body)
+        body = named.sub(table.encode(), asked.body)
         return asked if body == asked.body else _signed_in(replace(asked, body=body), known, known.user)
 
     return mistake
+
+
+def keeps_answers(asked: Asked, known: Knowledge) -> Asked | Told:
+    """Whoever asks what was asked before is told what was answered then, whoever had asked."""
+    answer = known.kept.answers.get(asked.body) if asked.path == STATEMENTS else None
+    return asked if answer is None else Told(body=answer)
+
+
+def forgets_filters(schema: str, *, without: str, words: str = "", header: str = "") -> Mistake:
+    """Filters go into all statements but those with these words, or with this header, which stays here.
+
+    Those are asked by the gateway's own user, of the schema that has the same tables without filters.
+    """
+
+    def mistake(asked: Asked, known: Knowledge) -> Asked:
+        if words.encode() not in asked.body or (header and header not in asked.headers):
+            return asked
+        kept = {name: value.replace(schema, without) for name, value in asked.headers.items() if name != header}
+        body = asked.body.replace(schema.encode(), without.encode())
+        return _signed_in(replace(asked, headers=kept, body=body), known, known.user)
+
+    return mistake
+
+
+class OneByOne:
+    """A gateway that makes one mistake at a time."""
+
+    def __init__(self) -> None:
+        self._mistake: Mistake = no_mistake
+
+    def __call__(self, asked: Asked, known: Knowledge) -> Asked | Told:
+        return self._mistake(asked, known)
+
+    @contextmanager
+    def making(self, mistake: Mistake) -> Iterator[None]:
+        """For so long."""
+        self._mistake = mistake
+        try:
+            yield
+        finally:
+            self._mistake = no_mistake
 
 
 def _signed_in(asked: Asked, known: Knowledge, name: str) -> Asked:
@@ -119,7 +196,8 @@ def open_gateway(server: TrinoServer, *, user: str, password: str, mistake: Mist
         def hand_on(self) -> None:
             body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
             asked = Asked(method=self.command, path=self.path, headers=dict(_handed_on(self.headers.items())), body=body)
-            status, headers, answer = _ask(server.port, trusted, mistake(asked, known))
+            status, headers, answer = _answer(server.port, trusted, mistake(asked, known))
+            known.kept.keep(asked, status, answer)
             known.results.update((found[1], found[0]) for found in RESULTS.finditer(answer.decode(errors="replace")))
             self.send_response_only(status)
             for name, value in headers:
@@ -144,6 +222,12 @@ def open_gateway(server: TrinoServer, *, user: str, password: str, mistake: Mist
     finally:
         gateway.shutdown()
         gateway.server_close()
+
+
+def _answer(port: int, trusted: ssl.SSLContext, asked: Asked | Told) -> tuple[int, list[tuple[str, str]], bytes]:
+    if isinstance(asked, Told):
+        return HTTPStatus.OK, [("Content-Type", "application/json")], asked.body
+    return _ask(port, trusted, asked)
 
 
 def _ask(port: int, trusted: ssl.SSLContext, asked: Asked) -> tuple[int, list[tuple[str, str]], bytes]:

@@ -123,8 +123,8 @@ class OpenBaoServer:
     def unseal(self) -> None:
         """Unseal and wait until the server leads its cluster of one."""
         self.root().sys.submit_unseal_key(self.unseal_key)
-        deadline = time.monotonic() + 30
-        while requests.get(f"{self.address}/v1/sys/health", timeout=2).status_code != HEALTHY:
+        deadline = time.monotonic() + 60
+        while not _leads(self.address):
             if time.monotonic() > deadline:
                 raise ServerFailed(f"OpenBao stayed sealed: {self.process.tail()}")
             time.sleep(0.05)
@@ -163,10 +163,17 @@ def start_openbao() -> OpenBaoServer:
 
 def _answers(address: str) -> bool:
     try:
-        requests.get(f"{address}/v1/sys/seal-status", timeout=2)
+        requests.get(f"{address}/v1/sys/seal-status", timeout=10)
     except requests.RequestException:
         return False
     return True
+
+
+def _leads(address: str) -> bool:
+    try:
+        return requests.get(f"{address}/v1/sys/health", timeout=10).status_code == HEALTHY
+    except requests.RequestException:
+        return False
 
 
 def _provision(server: OpenBaoServer) -> None:

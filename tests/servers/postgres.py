@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import secrets
 import shutil
+import signal
 import subprocess
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -102,6 +103,7 @@ def start_postgres() -> PostgresServer:
         command=[*_as_unprivileged(), str(programs / "postgres"), "-D", str(folder / "data"), *_settings(folder, port, pgaudit)],
         log=folder / "server.log",
         ready=lambda: _answers(admin),
+        ended_by=signal.SIGINT,  # by SIGTERM it would wait for whoever is still connected
     )
     process.start()
     with psycopg.connect(admin.dsn, autocommit=True) as connection:

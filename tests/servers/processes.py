@@ -5,18 +5,22 @@ from __future__ import annotations
 import os
 import secrets
 import shutil
+import signal
 import socket
 import subprocess
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol, TypeVar
 
 LOOPBACK = "127.0.0.1"
+# A thousand for each process of pytest-xdist: between choosing a port and listening on it, nobody else is to choose it.
 OUR_PORTS = range(15_000, 32_000)
+PORTS_EACH = 1_000
+_chosen: set[int] = set()
 ROOT = Path(__file__).parent.parent.parent
 
 
@@ -27,18 +31,49 @@ class ServerFailed(RuntimeError):
 def free_port() -> int:
     """A loopback port that nobody listens on, below those that the kernel hands to clients: test processes run side by side."""
     while True:
+        port = secrets.choice(_our_ports())
+        if port in _chosen:
+            continue
         with socket.socket() as probe:
-            port = secrets.choice(OUR_PORTS)
             try:
                 probe.bind((LOOPBACK, port))
             except OSError:
                 continue
-            return port
+        _chosen.add(port)
+        return port
+
+
+def _our_ports() -> range:
+    """Those of this process; all of them where it is the only one."""
+    worker = os.environ.get("PYTEST_XDIST_WORKER", "")
+    if not worker:
+        return OUR_PORTS
+    first = int(worker.removeprefix("gw")) * PORTS_EACH % len(OUR_PORTS)
+    return OUR_PORTS[first : first + PORTS_EACH]
 
 
 def data_folder(name: str) -> Path:
     """A short, private folder outside pytest's own, which servers run as another user could not reach."""
     return Path(tempfile.mkdtemp(prefix=f"wardlake-{name}-"))
+
+
+def descendants(process: int) -> list[int]:
+    """A process and whatever it and its children started, parents first."""
+    found = [process]
+    for each in found:  # grows as children are found
+        for task in Path(f"/proc/{each}/task").glob("*/children"):
+            with suppress(OSError):
+                found += map(int, task.read_text("ascii").split())
+    return found
+
+
+def runs(process: int) -> bool:
+    """Whether it does; one that nobody waited for stays listed when it is over."""
+    try:
+        state = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0]
+    except FileNotFoundError:
+        return False
+    return state != "Z"
 
 
 def remove_folder(folder: Path) -> None:
@@ -77,6 +112,7 @@ class ServerProcess:
     environment: Mapping[str, str] = field(default_factory=dict)
     timeout: float = 60.0
     process: subprocess.Popen[bytes] | None = None
+    ended_by: signal.Signals = signal.SIGTERM
 
     def start(self) -> None:
         """Start and wait until ready. The kernel ends the server if the test run dies."""
@@ -112,7 +148,7 @@ class ServerProcess:
         """End the server and wait; harmless when it does not run."""
         if self.process is None:
             return
-        self.process.terminate()
+        self.process.send_signal(self.ended_by)
         try:
             self.process.wait(timeout=15)
         except subprocess.TimeoutExpired:

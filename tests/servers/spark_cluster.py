@@ -55,6 +55,8 @@ class SparkCluster:
             "spark.executor.memory": "900m",
             "spark.executor.extraJavaOptions": "-XX:TieredStopAtLevel=1",
             "spark.cores.max": str(WORKERS),
+            "spark.scheduler.minRegisteredResourcesRatio": "1",
+            "spark.scheduler.maxRegisteredResourcesWaitingTime": "300s",
             "spark.driver.memory": "1200m",
             "spark.driver.host": LOOPBACK,
             "spark.driver.bindAddress": LOOPBACK,

@@ -5,6 +5,10 @@ A row says what was done (`Op`: I, U or D, as AWS DMS writes it), where it stand
 and an update hold the whole row, a delete at least its key. Files are told in the order of their names, each whole or not at all,
 a large one in several batches. One that is damaged is set aside, and files after it that may hold changes of the same rows wait.
 One that is another by the time it was told, a writer's that had not finished, counts as damaged: nobody was told the rest of it.
+So does one whose positions go back while its times go on: its source was restored, and what it tells would pass for old.
+
+An empty folder says nothing of the time: how far a source is told, the latest change says. Where nothing may change for hours,
+the service drops heartbeats: files in a folder of their own, with the service's own columns, of which only the time counts.
 """
 
 from __future__ import annotations
@@ -16,7 +20,7 @@ from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from itertools import islice
 from pathlib import Path
 
@@ -24,7 +28,7 @@ import pyarrow as pa
 import pyarrow.csv as pa_csv
 import pyarrow.parquet as pq
 
-from wardlake.adapters.told_files import Content, ToldFiles
+from wardlake.adapters.told_files import Content, Newest, ToldFiles
 from wardlake.model.changes import Operation, Position, RowChange
 from wardlake.model.errors import StorageUnavailable
 from wardlake.ports.change_stream import Aside, Batch, Damaged
@@ -33,16 +37,22 @@ _OPERATIONS = {"I": Operation.INSERT, "U": Operation.UPDATE, "D": Operation.DELE
 _ENDINGS = (".csv", ".parquet")
 _PLACE = re.compile(r"[0-9]{1,35}")
 _WITH_PRACTICE = 3  # parts of TABLE/PRACTICE/NAME
+_CLOCKS_DIFFER = timedelta(minutes=5)  # between the machines of one source; a transaction's time may be when it began
 _LOOKED_AT = 10_000  # of the files that were told, those that one listing looks at again
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChangeColumns:
-    """The service's own columns; all others are the row's. A time without a zone is UTC."""
+    """The service's own columns; all others are the row's. A time without a zone is UTC.
+
+    `late`: how long after its commit a change is dropped at most. `heartbeat`: the folder whose files tell the time alone.
+    """
 
     operation: str = "Op"
     position: str = "change_seq"
     at: str = "change_time"
+    late: timedelta = timedelta(0)
+    heartbeat: str = ""
 
     @property
     def every(self) -> tuple[str, str, str]:
@@ -60,6 +70,8 @@ class _Opened:
     name: str
     rows: pa.Table
     content: Content
+    newest: Newest | None  # None without rows
+    begins_anew: bool = False  # somebody let it go as it is: what follows counts on from it
     told: int = 0
 
 
@@ -87,10 +99,37 @@ class ChangeFiles:
         self._practices = aside.practices if aside else {}
         self._acknowledged = ToldFiles(state)
         self._told: dict[str, Content] = {}  # and not acknowledged
+        self._went: dict[str, Newest] = {}  # how far these files did, by folder
         self._listed: deque[str] | None = None
+        self._holds_back = False  # whether a file of that listing waits that may hold anybody's changes
         self._looked_at = 0  # how many listings looked at files that were told
         self._opened: _Opened | None = None
+        self._is_empty = False
+        self._listings = 0
+        self._before: set[str] = set()  # the latest times of folders that were told before it was listed
         self._empty = ""  # the last file without rows, which nothing was told after
+
+    def mark(self) -> str:
+        """A folder has no order of commits: how often it was listed."""
+        return str(self._listings)
+
+    def has_told(self, mark: str) -> bool:
+        """Once nothing is left that need not wait of the folder as it was listed after the latest time was told, or, where it
+        is never still, after a time was told since the mark."""
+        return self._is_empty and (self._before == self._times() or self._listings > int(mark) + 1)
+
+    def told_to(self, at: datetime) -> datetime | None:
+        """By the latest time that any file told, less what changes may come late by. A time still to come says nothing.
+
+        Nobody can say while a file waits for one of a single practice, and may hold changes of others.
+        """
+        if self._holds_back:
+            return None
+        past = [moment for moment in map(_moment, self._before) if moment <= at + _CLOCKS_DIFFER]
+        return min(max(past) - self._columns.late, at) if past else None
+
+    def _times(self) -> set[str]:
+        return {each.at for each in {**self._acknowledged.newest, **self._went}.values()}
 
     def read(self, *, most: int, seconds: float) -> Batch:  # noqa: ARG002 - a folder says at once what it holds
         """Rows of the next file, `most` of them at once; `end` comes with its last."""
@@ -100,6 +139,7 @@ class ChangeFiles:
             self._opened = self._next(damaged)
         mended = tuple(sorted(before - self._aside.keys()))
         opened = self._opened
+        self._is_empty = opened is None
         if opened is None:
             end, self._empty = self._empty, ""
             return Batch((), end, tuple(damaged), mended)
@@ -109,6 +149,10 @@ class ChangeFiles:
         is_whole = opened.told >= opened.rows.num_rows
         if is_whole:
             self._told[opened.name] = opened.content
+            if opened.newest is not None:
+                folder = _folder(opened.name)
+                told = None if opened.begins_anew else self._newest(folder)
+                self._went[folder] = _further([opened.newest, *([told] if told else [])])
             self._opened = None
         return Batch(changes, opened.name if is_whole else "", tuple(damaged), mended)
 
@@ -116,21 +160,24 @@ class ChangeFiles:
         names = list(self._told)
         kept = names[: names.index(end) + 1] if end in self._told else [end]
         with _storage():
-            self._acknowledged.add({name: self._told.pop(name, Content()) for name in kept})
+            went = {folder: self._went[folder] for folder in {_folder(name) for name in kept} & self._went.keys()}
+            self._acknowledged.add({name: self._told.pop(name, Content()) for name in kept}, went)
         self._listed = None
 
     def close(self) -> None:
         self._told.clear()
+        self._went.clear()
         self._listed = None
         self._opened = None
 
     def _next(self, damaged: list[Damaged]) -> _Opened | None:
         """The next file that has rows and need not wait; those found damaged on the way are set aside."""
         if self._listed is None:
-            self._listed = deque(self._list())
+            self._listed, self._holds_back = deque(self._list()), False
         while self._listed:
             name = self._listed.popleft()
             if self._waits(name):
+                self._holds_back |= _of(name)[1] is None
                 continue
             stamp = self._stamp(name)
             if stamp is None or self._aside.get(name) == stamp:
@@ -157,11 +204,16 @@ class ChangeFiles:
 
         Of a large folder's files that were told some are looked at each time, all of them in turn.
         """
+        self._before, self._listings = self._times(), self._listings + 1
         with _storage():
+            if not self._folder.is_dir():  # a store that is not mounted is no folder in which nothing came
+                raise StorageUnavailable("The folder of change files is not there.", which=[self._folder.name])
             there = set(self._names())
             told = self._acknowledged.files
             gone = told.keys() - there
             tables = {each.name for each in _folders(self._folder)} if gone else set()
+            if gone and not tables:  # nor is the mount point of a store one that is empty
+                raise StorageUnavailable("The folder of change files holds no table any more.", which=[self._folder.name])
             self._acknowledged.forget(name for name in gone if _of(name)[0] in tables)  # else the folder itself is not there
         self._note_acknowledged(told)
         turns = max(1, -(-len(told) // _LOOKED_AT))
@@ -191,7 +243,25 @@ class ChangeFiles:
             return None
         if told is not None and self._released.get(name) != stamp:
             raise DamagedFile("it is another than when it was told")
-        return _Opened(name, self._read(name, body), content)
+        rows = self._read(name, body)
+        newest = _newest_of(rows, self._columns)
+        is_let_go = self._released.get(name) == stamp
+        if not is_let_go:
+            self._require_onward(name, rows)
+        return _Opened(name, rows, content, newest, begins_anew=is_let_go)
+
+    def _newest(self, folder: str) -> Newest | None:
+        return self._went.get(folder) or self._acknowledged.newest.get(folder)
+
+    def _require_onward(self, name: str, rows: pa.Table) -> None:
+        """A change that comes late is of an earlier time too; of a later one it is a restored source's."""
+        newest = self._newest(_folder(name))
+        if newest is None:
+            return
+        latest = _moment(newest.at)
+        own = zip(*(rows.column(column).to_pylist() for column in (self._columns.position, self._columns.at)), strict=True)
+        if any(int(position) <= newest.position and _moment(at) - latest > _CLOCKS_DIFFER for position, at in own):
+            raise DamagedFile("its positions go back while its times go on, as those of a restored source do")
 
     def _waits(self, name: str) -> bool:
         """Whether an earlier file that is set aside may hold changes of the same rows."""
@@ -223,6 +293,8 @@ class ChangeFiles:
 
     def _changes(self, name: str, rows: pa.Table) -> Iterator[RowChange]:
         (table, practice), own = _of(name), self._columns
+        if table == own.heartbeat:
+            return
         column = self._practices.get(table, "")
         for row in rows.to_pylist():
             said, position, at = (row.pop(each) for each in own.every)
@@ -280,6 +352,21 @@ def _of(name: str) -> tuple[str, str | None]:
     """The table that a file's changes are of, and the practice where its folder says so."""
     parts = name.split("/")
     return parts[0], parts[1] if len(parts) == _WITH_PRACTICE else None
+
+
+def _folder(name: str) -> str:
+    """Whose files count on from each other."""
+    return name.rpartition("/")[0]
+
+
+def _newest_of(rows: pa.Table, columns: ChangeColumns) -> Newest | None:
+    own = zip(*(rows.column(column).to_pylist() for column in (columns.position, columns.at)), strict=True)
+    each = [Newest(int(position), _moment(at).isoformat()) for position, at in own]
+    return _further(each) if each else None
+
+
+def _further(each: Sequence[Newest]) -> Newest:
+    return Newest(max(one.position for one in each), max(one.at for one in each))
 
 
 def _order(name: str) -> tuple[str, str]:

@@ -18,11 +18,11 @@ from pyspark.sql.types import StructType
 from wardlake.adapters.delta_log import SHORT_LOG, LogState, absolute_path, commit_names, is_literal, replay_log
 from wardlake.adapters.folders import Folders, folders_for
 from wardlake.adapters.java_classes import java_class
-from wardlake.model.errors import ContractBroken, StorageUnavailable, WardlakeError
+from wardlake.model.errors import ContractBroken, EngineLost, StorageUnavailable, WardlakeError
 from wardlake.model.quoting import quote_name, quote_text
 from wardlake.model.table_features import unreadable_features
 from wardlake.ports.tables import DataFile, Merge
-from wardlake.runs.storage_failures import storage_failure
+from wardlake.runs.storage_failures import is_lost, storage_failure
 
 _PARTITIONS = "spark.sql.shuffle.partitions"
 # A file that was removed is kept for as long as the log remembers that, and no longer than the version that had it.
@@ -327,6 +327,8 @@ def _explained(verb: str, path: str, *, refusals: Collection[str] = ()) -> Itera
         storage = storage_failure(error)
         if storage is not None:
             raise StorageUnavailable(f"Cannot {verb}: {storage[0]}", which=[path], next_step=storage[1]) from None
+        if is_lost(error):
+            raise EngineLost(f"Cannot {verb}: the engine ended.", which=[path]) from None
         refused = [each for each in refusals if each in str(error)]
         if refused:
             raise ContractBroken(f"A row is refused: {refused[0].rstrip('.')}.", which=[path]) from None

@@ -7,7 +7,7 @@ message that is not understood stops the stream: what is skipped would be lost.
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
@@ -16,6 +16,8 @@ from wardlake.model.errors import ContractBroken
 
 _EPOCH = datetime(2000, 1, 1, tzinfo=UTC)  # PostgreSQL counts its microseconds from here
 _KEY, _OLD, _NEW = b"K", b"O", b"N"
+_OPERATIONS = {b"I": Operation.INSERT, b"U": Operation.UPDATE, b"D": Operation.DELETE}
+_NONE: frozenset[str] = frozenset()
 _TEXT, _NULL, _UNSENT = b"tnu"
 
 
@@ -51,11 +53,14 @@ class PgOutputDecoder:
     open: _Transaction | None = None
     told: int = 0
 
-    def decode(self, message: bytes) -> Iterator[RowChange | TableEmptied | Committed]:
+    def decode(self, message: bytes) -> Sequence[RowChange | TableEmptied | Committed]:
         """What a message says, if anything is to be kept of it. Raises `ContractBroken` for one that is not understood."""
         reader = _Reader(message)
         try:
-            yield from self._decode(reader.take(1), reader)
+            kind = reader.take(1)
+            if kind in _OPERATIONS:
+                return (self._row(kind, reader),)
+            return tuple(self._decode(kind, reader))
         except (struct.error, IndexError, KeyError, UnicodeDecodeError) as error:
             raise ContractBroken(
                 f"The source's stream of changes holds a message that cannot be read: {type(error).__name__}.",
@@ -74,8 +79,6 @@ class PgOutputDecoder:
                 yield Committed(commit, end)
             case b"R":
                 self._describe(reader)
-            case b"I" | b"U" | b"D":
-                yield self._row(kind, reader)
             case b"T":
                 yield from self._truncate(reader)
             case b"O" | b"Y" | b"M":
@@ -99,11 +102,10 @@ class PgOutputDecoder:
         self.relations[oid] = _Relation(shown, tuple(columns), frozenset(key))
 
     def _row(self, kind: bytes, reader: _Reader) -> RowChange:
-        (oid,) = reader.numbers("!I")
-        relation, step = self.relations[oid], reader.take(1)
+        relation, step = self.relations[int.from_bytes(reader.take(4), "big")], reader.take(1)
         old: dict[str, str | None] | None = None
         new: dict[str, str | None] | None = None
-        unchanged: frozenset[str] = frozenset()
+        unchanged = _NONE
         if step in (_KEY, _OLD):
             old, _ = reader.row(relation)
             if step == _KEY:
@@ -116,10 +118,15 @@ class PgOutputDecoder:
         if old is not None and new is not None:  # told whole, the old row has what the new one does not send again
             new |= {name: old[name] for name in unchanged if name in old}
             unchanged -= old.keys()
-        operation = {b"I": Operation.INSERT, b"U": Operation.UPDATE, b"D": Operation.DELETE}[kind]
         at, position = self._next()
         return RowChange(
-            table=relation.name, operation=operation, position=position, committed_at=at, new=new, old=old, unchanged=unchanged
+            table=relation.name,
+            operation=_OPERATIONS[kind],
+            position=position,
+            committed_at=at,
+            new=new,
+            old=old,
+            unchanged=unchanged,
         )
 
     def _truncate(self, reader: _Reader) -> Iterator[TableEmptied]:
@@ -164,26 +171,27 @@ class _Reader:
 
     def row(self, relation: _Relation) -> tuple[dict[str, str | None], frozenset[str]]:
         """The values that were sent, and the columns that were not."""
-        (count,) = self.numbers("!H")
-        if count != len(relation.columns):
+        if int.from_bytes(self.take(2), "big") != len(relation.columns):
             raise IndexError
         values: dict[str, str | None] = {}
-        unchanged = set()
+        unchanged = []
         message, at = self.message, self.at  # millions of rows come through here
+        number = int.from_bytes
         for name in relation.columns:
             kind = message[at]
-            at += 1
             if kind == _TEXT:
-                begin = at + 4
-                at = begin + int.from_bytes(message[at:begin], "big")
-                if at > len(message):
-                    raise IndexError
+                begin = at + 5
+                at = begin + number(message[at + 1 : begin], "big")
                 values[name] = message[begin:at].decode()
-            elif kind == _NULL:
+                continue
+            at += 1
+            if kind == _NULL:
                 values[name] = None
             elif kind == _UNSENT:
-                unchanged.add(name)
+                unchanged.append(name)
             else:
                 raise KeyError(kind)
+        if at > len(message):
+            raise IndexError
         self.at = at
-        return values, frozenset(unchanged)
+        return values, frozenset(unchanged) if unchanged else _NONE

@@ -17,9 +17,18 @@ from wardlake.ports.registry import RegistryUnavailable
 
 CONNECT_SECONDS = 5
 STATEMENT_SECONDS = 60
-LOST_MILLISECONDS = 60_000  # a server that does not take what it is sent for so long is not there
+LOST_MILLISECONDS = 60_000  # a server, or a client, that does not take what it is sent for so long is not there
+IDLE_SECONDS, INTERVAL_SECONDS, UNANSWERED = 30, 10, 3  # of keepalives, both ways
 MOST_IDLE = 4
 _NOT_THERE = ("08", "53", "57")  # PostgreSQL's classes: connection, resources, operator intervention
+_SETTINGS = {  # of the server's side of a connection
+    "statement_timeout": f"{STATEMENT_SECONDS}s",
+    "search_path": "pg_catalog",
+    "tcp_keepalives_idle": IDLE_SECONDS,
+    "tcp_keepalives_interval": INTERVAL_SECONDS,
+    "tcp_keepalives_count": UNANSWERED,
+    "tcp_user_timeout": LOST_MILLISECONDS,
+}
 _MIGRATION_LOCK = 7_206_331
 _LEDGER = """
 CREATE TABLE IF NOT EXISTS wardlake.migrations (
@@ -104,17 +113,20 @@ def _close_all(idle: deque[tuple[int, psycopg.Connection]]) -> None:
 
 
 def _connect(dsn: str, *, autocommit: bool) -> psycopg.Connection:
+    """A host that vanishes is found out by either side; the locks of one that did would else be held for as long as the server's
+    own keepalives say, which is hours. Over a Unix socket neither is heard, or needed.
+    """
     return psycopg.connect(
         dsn,
         autocommit=autocommit,
         connect_timeout=CONNECT_SECONDS,
         application_name="wardlake",
-        keepalives_idle=30,
-        keepalives_interval=10,
-        keepalives_count=3,
+        keepalives_idle=IDLE_SECONDS,
+        keepalives_interval=INTERVAL_SECONDS,
+        keepalives_count=UNANSWERED,
         tcp_user_timeout=LOST_MILLISECONDS,
         prepare_threshold=None,  # what is prepared would break with the next migration
-        options=f"-c statement_timeout={STATEMENT_SECONDS}s -c search_path=pg_catalog",
+        options=" ".join(f"-c {name}={value}" for name, value in _SETTINGS.items()),
     )
 
 

@@ -42,8 +42,9 @@ FIXED = frozenset(
     {"spark.io.encryption.enabled", "spark.sql.ansi.enabled", "spark.sql.session.timeZone", "spark.sql.caseSensitive"}
 )
 
-# What a JVM takes only when it is started.
 JARS, CLASS_PATH = "spark.jars", "spark.driver.extraClassPath"
+
+# What a JVM takes only when it is started.
 AT_LAUNCH = frozenset({"spark.driver.memory", JAVA_OPTIONS, CLASS_PATH})
 
 # An executor logs before it hears of the driver's level, and forgets a level that it heard too early: a file of its own, which

@@ -43,7 +43,7 @@ class SystemIdentity:
         number = self._user_id()
         name = self._name(number)
         if not self._roles.get(name):
-            raise NotAllowed("This user has no role.", which=[name], next_step="Ask for a role in the role file.")
+            raise NotAllowed("This user has no role.", which=[name], next_step="name the user under identity.roles in its file")
         return Identity(
             subject=f"os:{name}",
             roles=frozenset(self._roles[name]),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import signal
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -30,13 +31,15 @@ def practices() -> None: ...
 ONBOARD = """Let practices in, and read the rows that they have so far (as backfill).
 
 Given again for a practice that is in, its rows are read anew and replace what was merged before: that is the way out after a
-lost replication slot, a restored source or rows that nobody can mend.
+lost replication slot, a restored source or rows that nobody can mend. With --all, newcomers whose names read as others' are left
+out; then it ends with 22 and names them.
 
 \b
   wardlake practices onboard --practice P1 --practice P2
   wardlake practices onboard --all
   wardlake practices onboard --all --new-slot      # after the slot was lost
-  wardlake practices onboard --all --no-snapshot   # their rows come as change files
+  wardlake practices onboard --practice P1 --new-slot   # the same, the most urgent first; then the others without --new-slot
+  wardlake practices onboard --all --no-snapshot   # newcomers, whose rows come as change files
 """
 
 
@@ -45,9 +48,12 @@ lost replication slot, a restored source or rows that nobody can mend.
 @click.option("--practice", "names", multiple=True, help="A practice; may be given many times.")
 @click.option("--all", "every", is_flag=True, help="Every practice that the source's rows name.")
 @click.option("--snapshot/--no-snapshot", default=True, show_default=True, help="Read the rows that are there.")
-@click.option("--new-slot", is_flag=True, help="Capture from now on, whatever was lost before; needs --all.")
+@click.option(
+    "--new-slot", is_flag=True, help="Capture from now on, whatever was lost before: others stay aside until they are read."
+)
 @command_flags
 def onboard(options: Options, source: str, names: tuple[str, ...], every: bool, snapshot: bool, new_slot: bool) -> None:
+    from wardlake.pipelines.practices.onboard import MEND_NAMES
     from wardlake.pipelines.practices.onboard import onboard as let_in
 
     if bool(names) == every:
@@ -55,6 +61,10 @@ def onboard(options: Options, source: str, names: tuple[str, ...], every: bool, 
     with _opened(options, source) as at_work:
         done = let_in(at_work, names, every=every, snapshot=snapshot, new_slot=new_slot, told=_told())
         answer(options, done, f"{len(done['practices'])} practices let in, {done['entries']:,} entries read")
+    if done["alike"]:
+        which = [" and ".join(map(ascii, group)) for group in done["alike"]]
+        part = DoneInPart("Names of practices read the same; these were not let in.", which=which, next_step=MEND_NAMES)
+        sys.exit(report_error(part, as_json=False))
 
 
 SAMPLE = """Write the bundled records as the change files of practices that share a database: conf/practices/clinics.yaml.
@@ -114,6 +124,7 @@ were set aside.
 def work(options: Options, source: str, lane: str, until_idle: bool) -> None:
     from wardlake.pipelines.practices.ingest import work as run
 
+    signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))  # a service that is stopped gives its group back
     with _opened(options, source) as at_work:
         done = run(at_work, Lane(lane), until_idle=until_idle, told=_told())
         text = f"{done.pieces} practices' pieces in {done.groups} groups, {done.rows:,} entries; {len(done.set_aside)} set aside"
@@ -150,7 +161,9 @@ def ingest(options: Options, source: str, names: tuple[str, ...], lane: str | No
 
 MARTS_HELP = """Bring the practices' marts up to date: of those with changes since, or whose day has changed.
 
-A practice that cannot be built keeps what it had; then the command ends with 22 and names it.
+A practice that cannot be built keeps what it had; then the command ends with 22 and names it. So does one that is set aside,
+since its raw tables may hold its last changes in part: it is named in the answer, and ends the command with 22 where --practice
+asked for it.
 
 \b
   wardlake practices marts
@@ -176,9 +189,11 @@ def marts(
         done = build_marts(at_work, names, only=only, again=again, day=day.date() if day else None, told=_told())
         lines = [f"{mart:<24} {count:>6} practices" for mart, count in done["built"].items()]
         lines += [f"{mart}: not built, {', '.join(lacks)} missing" for mart, lacks in done["left_out"].items()]
+        lines += [f"{practice}: set aside, keeps what it had" for practice in done["set_aside"]]
         answer(options, done, "\n".join(lines) or "every mart is up to date")
-        if done["failed"]:  # the answer is printed: stdout holds one object
-            which = [f"{practice}: {why}" for practice, why in done["failed"].items()]
+        which = [f"{practice}: {why}" for practice, why in done["failed"].items()]
+        which += [f"{practice}: set aside" for practice in done["set_aside"] if practice in names]
+        if which:  # the answer is printed: stdout holds one object
             part = DoneInPart(
                 "Practices keep what their marts held before.", which=which, next_step="wardlake practices freshness"
             )
@@ -215,11 +230,11 @@ def freshness(
         outputs = board.Outputs(html=html, metrics=metrics)
         if watch:
             board.watch(at_work, names, outputs, every=every, told=_told())
-        found = board.look(at_work, names)
-        board.write(at_work, found, outputs)
-        shown = board.document(at_work, found)
+        seen = board.look(at_work, names)
+        shown = board.document(at_work, seen)
+        board.write(outputs, shown, seen)
         answer(options, shown, board.text_of(shown))
-        late = [each.practice for each in found if each.freshness is Freshness.LATE]
+        late = [each.practice for each in seen.verdicts if each.freshness is Freshness.LATE]
         if late:  # the answer is printed: stdout holds one object
             sys.exit(report_error(DoneInPart("Practices are late.", which=late, next_step=board.RUNBOOK), as_json=False))
 
@@ -229,8 +244,13 @@ RELEASE = """Have what was set aside tried again, once what was wrong is mended.
 A practice: what waits of it is merged again. A damaged change file is tried again by itself as soon as it is another; --file has
 it tried as it is, and lets later files go on without it where it is no longer there: what it held is then never merged.
 
+With --without-bad-changes, changes of the practice that wait now and that do not say of which row they are (no key, or a key,
+practice or values that the source did not send) are given up: all else is merged, these never, and what they told is missing or
+stays as it was until the source tells the row again. How many they are is said and recorded. Later ones set it aside again.
+
 \b
   wardlake practices release --practice P1
+  wardlake practices release --practice P1 --without-bad-changes
   wardlake practices release --file visits/20260131-0001.csv
 """
 
@@ -238,20 +258,29 @@ it tried as it is, and lets later files go on without it where it is no longer t
 @practices.command(help=RELEASE)
 @_SOURCE
 @click.option("--practice", "names", multiple=True, help="A practice; may be given many times.")
-@click.option("--file", "files", multiple=True, help="A change file, as TABLE/NAME; may be given many times.")
+@click.option("--file", "files", multiple=True, help="A change file, as its page names it; may be given many times.")
+@click.option(
+    "--without-bad-changes", is_flag=True, help="Give up those changes of the practices that wait now and are bad by themselves."
+)
 @command_flags
-def release(options: Options, source: str, names: tuple[str, ...], files: tuple[str, ...]) -> None:
+def release(options: Options, source: str, names: tuple[str, ...], files: tuple[str, ...], without_bad_changes: bool) -> None:
     from wardlake.pipelines.practices.damaged_files import release_files
     from wardlake.pipelines.practices.onboard import release as let_go
+    from wardlake.pipelines.practices.onboard import release_without_bad_changes
 
     if not names and not files:
         raise click.UsageError("give --practice or --file")
+    if without_bad_changes and not names:
+        raise click.UsageError("--without-bad-changes is of practices: give --practice")
     with _opened(options, source) as at_work:
         let = release_files(at_work, files) if files else []
-        released = let_go(at_work, names) if names else []
+        given_up = release_without_bad_changes(at_work, names) if without_bad_changes else {}
+        released = list(given_up) if without_bad_changes else let_go(at_work, names) if names else []
         every = [*released, *let]
-        done = {"released": released, "files": let} if files else {"released": released}
-        answer(options, done, f"{len(every)} tried again: {', '.join(every) or 'none was set aside'}")
+        done = {"released": released, **({"files": let} if files else {}), **({"given_up": given_up} if given_up else {})}
+        lines = [f"{len(every)} tried again: {', '.join(every) or 'none was set aside'}"]
+        lines += [f"{name}: {count:,} changes given up" for name, count in given_up.items()]
+        answer(options, done, "\n".join(lines))
 
 
 MERGE = """Close a practice that went into another, once the source has moved all its rows and these are merged.

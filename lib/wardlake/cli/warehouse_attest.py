@@ -35,11 +35,16 @@ def attest(options: Options, file: Path, names: tuple[str, ...]) -> None:
     from wardlake.pipelines.practices import attest as attacks
     from wardlake.practices.attest.every import PROBES
     from wardlake.settings.deployment import read_deployment
+    from wardlake.settings.load import read_settings
+    from wardlake.settings.today import today
 
     if absent := sorted(set(names) - PROBES.keys()):
         raise click.UsageError(f"no such probe: {', '.join(absent)}. Known: {', '.join(PROBES)}")
     deployment = read_deployment(file)
     with opened_environment(options) as wiring:
+        settings, mistakes = read_settings(options.conf, options.environment, today=today())
+        if not mistakes:  # of sources: whoever describes the deployment can say where its tables lie
+            deployment = attacks.know_locations(deployment, settings)
         door = wiring.warehouse_door(deployment)
         chosen = {name: PROBES[name] for name in names} if names else PROBES
         findings = attacks.attest(

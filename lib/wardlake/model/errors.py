@@ -99,6 +99,14 @@ class ContractBroken(WardlakeError):
     exit_code = 20
 
 
+class ChangesLost(ContractBroken):
+    """A source no longer holds the changes that come next, or stands before what was captured: rows are to be read anew."""
+
+
+class EngineLost(WardlakeError):
+    """The engine ended in the midst of its work: killed, most often for want of memory."""
+
+
 class RunLocked(WardlakeError):
     """Another run holds the lock."""
 

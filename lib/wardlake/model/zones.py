@@ -10,6 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+PRACTICES = "practices"  # beside a source's snapshot runs in the raw zone, and so no run's name: what all practices share
+
 
 class Zone(StrEnum):
     RAW = "raw"
@@ -43,11 +45,11 @@ class LakeLayout:
 
     def change_log(self, source: str) -> str:
         """The changes of all practices of a source, in the order in which they came."""
-        return f"{self.zone(Zone.RAW)}/{source}/practices/change_log"
+        return f"{self.zone(Zone.RAW)}/{source}/{PRACTICES}/change_log"
 
     def practice_table(self, source: str, table: str) -> str:
         """One table of all practices of a source, as its changes left it."""
-        return f"{self.zone(Zone.RAW)}/{source}/practices/tables/{table}"
+        return f"{self.zone(Zone.RAW)}/{source}/{PRACTICES}/tables/{table}"
 
     def mart(self, source: str, mart: str) -> str:
         """One mart of all practices of a source, partitioned by practice."""

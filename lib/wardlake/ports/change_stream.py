@@ -28,7 +28,8 @@ class Damaged:
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """Changes in their order. `end`: what may be acknowledged once they are kept; empty where no transaction ended among them.
+    """Changes in their order. `end`: what may be acknowledged once they are kept; empty where that is
+    nothing.
 
     A long transaction comes in several batches: what was kept of one that is told again has the same positions. `damaged`: parts
     that were found unreadable meanwhile; `mended`: places set aside before that are told by now.
@@ -76,8 +77,20 @@ class ChangeStream(Protocol):
     comes next: then nothing but a fresh snapshot closes the gap.
     """
 
+    def mark(self) -> str:
+        """Where the source's changes end now. Raises as `Captures.open` where it tells not all of them any more."""
+        ...
+
+    def has_told(self, mark: str) -> bool:
+        """Whether all that was committed before a mark was read. A source that is silent may still be busy with it."""
+        ...
+
+    def told_to(self, at: datetime) -> datetime | None:
+        """Up to when everything that was committed is told, once all is that was there at a moment; None where nobody can say."""
+        ...
+
     def read(self, *, most: int, seconds: float) -> Batch:
-        """The next changes after at most `seconds`, about `most` of them; none where nothing was committed meanwhile."""
+        """The next changes after at most `seconds`, about `most` of them; none where nothing was told meanwhile."""
         ...
 
     def acknowledge(self, end: str) -> None:
@@ -91,6 +104,8 @@ class ChangeStream(Protocol):
 
 class Captures(Protocol):
     """Where changes come from: opened anew by every application that captures."""
+
+    def prepare(self, needed: Mapping[str, Sequence[str]]) -> None: ...
 
     def begin(self, needed: Mapping[str, Sequence[str]]) -> str: ...
 

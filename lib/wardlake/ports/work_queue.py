@@ -5,17 +5,19 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from types import MappingProxyType
 from typing import Protocol
 
-from wardlake.model.practices import Lane, LaneSpec, Lease, Piece, PracticeState, Standing
+from wardlake.model.practices import GIANT_ROWS, Lane, LaneSpec, Lease, Piece, PracticeState, Standing
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Arrived:
-    """What a batch of the log holds of one practice: entries, and when the newest was committed."""
+    """What a batch of the log holds of one practice: entries, when the newest was committed, and the first (None: then too)."""
 
     rows: int
     committed_at: datetime
+    first_at: datetime | None = None
 
 
 class WorkQueue(Protocol):
@@ -40,8 +42,10 @@ class WorkQueue(Protocol):
         """Know practices by name before anything of them is captured; who is known already stays as it is."""
         ...
 
-    def enqueue(self, batch: int, arrived: Mapping[str, Arrived], *, giant_rows: int, is_base: bool = False) -> None:
+    def enqueue(self, batch: int, arrived: Mapping[str, Arrived], *, giant_rows: int, is_base: bool = False) -> list[str]:
         """A batch is in the log. Practices that nobody let in are quarantined, those that waited for more are tried again.
+
+        Returns whom nobody let in and nobody met before.
 
         `is_base`: it holds rows as they were read, which come before every change.
 
@@ -73,15 +77,20 @@ class WorkQueue(Protocol):
         """What was acknowledged last; empty before anything was."""
         ...
 
-    def take(self, lane: Lane, limits: LaneSpec) -> Lease | None:
+    def take(self, lane: Lane, limits: LaneSpec, *, giant_rows: int = GIANT_ROWS) -> Lease | None:
         """The practices whose turn it is, or None where nothing waits or all slots of the lane are taken.
 
-        Turns go round: who was served last comes last. What the lease of a dead application held is taken as any other.
+        Turns go round: who was served last comes last, also where a lease ran out meanwhile. What the lease of a dead application
+        held is taken as any other, but in smaller groups with every time that its leases run out (`LaneSpec.most_after`), and
+        never beside practices to which that did not happen as often.
+
+        A practice with more than `giant_rows` rows waiting goes by itself: where its turn is first, nobody else is in the lease;
+        else it is left for one of the next.
         """
         ...
 
-    def renew(self, lease: Lease, seconds: int) -> bool:
-        """Keep a lease for longer; False where it, or a practice of it, was lost."""
+    def renew(self, lease: Lease, seconds: int, *, merging: str | None = None) -> bool:
+        """Keep a lease for longer; False where it, or a practice of it, was lost. `merging`: a table that is merged from now."""
         ...
 
     def complete(self, lease: Lease, pieces: Sequence[Piece], *, small_rows: int) -> bool:
@@ -91,8 +100,14 @@ class WorkQueue(Protocol):
         """
         ...
 
-    def set_aside(self, lease: Lease, practice: str, standing: Standing, *, reason: str, tables: Collection[str]) -> bool:
-        """A practice leaves its lease unmerged, for a reason; False where the lease was lost."""
+    def set_aside(
+        self, lease: Lease, practice: str, standing: Standing, *, reason: str, tables: Collection[str]
+    ) -> Standing | None:
+        """A practice leaves its lease unmerged, for a reason; returns how it stands now, None where the lease was lost.
+
+        One that is to wait for more, and of which more waits than this piece, is `ready` again: its next piece reaches twice as
+        far, whatever the lane's `rows`, until it is merged or all that waits was in a piece. Then it waits.
+        """
         ...
 
     def hold(self, practices: Collection[str], *, reason: str, tables: Collection[str]) -> None:
@@ -110,14 +125,17 @@ class WorkQueue(Protocol):
         """The store's clock: leases, arrivals and what is captured go by it."""
         ...
 
-    def give_back(self, lease: Lease) -> None:
-        """What is left of a lease waits again."""
+    def give_back(self, lease: Lease, *, has_lapsed: bool = False) -> None:
+        """What is left of a lease waits again; where it `has_lapsed`, as one of an application that died."""
         ...
 
-    def release(self, practices: Collection[str], *, reason: str = "") -> list[str]:
+    def release(
+        self, practices: Collection[str], *, reason: str = "", without_bad: Mapping[str, int] = MappingProxyType({})
+    ) -> list[str]:
         """Let go of practices that were set aside, for a `reason` only where one is given; returns those that were.
 
-        Who is to be read anew stays aside.
+        Who is to be read anew stays aside. `without_bad`: by practice, the batch up to which entries that have a problem are
+        given up for good: its pieces say so (`Piece.without_bad_to`).
         """
         ...
 

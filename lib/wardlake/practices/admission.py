@@ -17,7 +17,7 @@ from wardlake.practices.raw_tables import RawTable
 class Admission:
     """What of a source is captured and merged.
 
-    `undecided`: columns as `table.column` that nobody decided on; they wait in the log. `blocked` ones are never merged.
+    `undecided`: columns as `table.column` that nobody decided on; rows are merged without them, as without `blocked` ones.
     """
 
     captured: Mapping[str, PracticeTable]

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
+from typing import Any
 
 import pyarrow as pa
 from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from wardlake.model.changes import EPOCH
-from wardlake.practices.log_entries import Deed, LogEntry
+from wardlake.practices.log_entries import Deed, LogEntry, Problem
 
+BATCH = "batch"
 # Positions of files of a migration service have up to 35 digits.
 SCHEMA = pa.schema(
     [
-        ("batch", pa.int64()),
+        (BATCH, pa.int64()),
         ("practice", pa.string()),
         ("table", pa.string()),
         ("deed", pa.string()),
@@ -35,35 +37,68 @@ PROPERTIES = {"delta.dataSkippingStatsColumns": "batch,practice"}
 _PLACE = ("practice", "table", "key")
 _ROW = "map<string,string>"
 ORDER = ("commit", "sequence", "part")
+LONGEST_TEXT = 2_147_483_647  # the engine's own limit is 20 million characters, above which it makes nothing of a whole row
 
 
 def make_entries(spark: SparkSession, entries: Iterable[LogEntry], *, batch: int, epoch: int = 0) -> DataFrame:
-    """Entries as rows of the log, in their order, under the number of their batch.
+    """Entries as rows of the log, in their order, under the number of their batch."""
+    return number_entries(spark, {batch: tabulate_entries(entries, epoch=epoch)})
+
+
+def tabulate_entries(entries: Iterable[LogEntry], *, epoch: int) -> pa.Table:
+    """Entries as rows of the log that have no batch yet, in their order.
 
     Positions of a later `epoch` are greater than all of an earlier one: a source that was restored counts from before.
     """
     listed = list(entries)
+    commits, moments = [each.position.commit for each in listed], [each.committed_at for each in listed]
     columns = {
-        "batch": [batch] * len(listed),
         "practice": [each.practice for each in listed],
         "table": [each.table for each in listed],
-        "deed": [each.deed.value for each in listed],
+        "deed": [each.deed for each in listed],
         "key": [each.key for each in listed],
         "row": [each.row for each in listed],
         "unchanged": [each.unchanged for each in listed],
         "needs_row": [each.needs_row for each in listed],
-        "commit": [Decimal(in_epoch(each.position.commit, epoch)) for each in listed],
+        "commit": _repeated(
+            {each: Decimal(in_epoch(each, epoch)) for each in set(commits)}, commits, SCHEMA.field("commit").type
+        ),
         "sequence": [each.position.sequence for each in listed],
         "part": [each.part for each in listed],
-        "committed_at": [each.committed_at for each in listed],
-        "problem": [each.problem.value if each.problem else None for each in listed],
+        "committed_at": _repeated({at: at for at in set(moments)}, moments, SCHEMA.field("committed_at").type),
+        "problem": [each.problem for each in listed],
     }
-    return spark.createDataFrame(pa.Table.from_pydict(columns, SCHEMA))
+    return pa.Table.from_pydict(columns, pa.schema(list(SCHEMA)[1:]))
+
+
+def number_entries(spark: SparkSession, batches: Mapping[int, pa.Table]) -> DataFrame:
+    """Rows of the log as those of their batches, which are named by their numbers."""
+    field = SCHEMA.field(BATCH)
+    numbered = [rows.add_column(0, field, pa.repeat(pa.scalar(batch, field.type), len(rows))) for batch, rows in batches.items()]
+    return spark.createDataFrame(pa.concat_tables(numbered))
+
+
+def _repeated(values: Mapping[Any, Any], each: Sequence[Any], kind: pa.DataType) -> pa.Array:
+    """The value of each, of few different ones: a transaction's rows share what is slow to convert."""
+    places = {key: place for place, key in enumerate(values)}
+    return pa.array(list(values.values()), kind).take(pa.array([places[key] for key in each], pa.int32()))
 
 
 def in_epoch(commit: int, epoch: int) -> int:
     """A commit's place among those of all epochs."""
     return commit + epoch * EPOCH
+
+
+def parse_row(text: Column, *, longest: int = LONGEST_TEXT) -> Column:
+    """An entry's row or key as a map of texts by column; null where it cannot be read."""
+    return F.from_json(text, _ROW, {"maxStringLen": str(longest)})
+
+
+def require_row(text: Column, *, longest: int = LONGEST_TEXT) -> Column:
+    """The same of a row that is to be merged: one that cannot be read is refused, rather than taken for one without values."""
+    row = parse_row(text, longest=longest)
+    refused = F.raise_error(F.lit(Problem.UNREADABLE_ROW.value)).cast(_ROW)
+    return F.when(text.isNotNull() & row.isNull(), refused).otherwise(row)
 
 
 def select_newest(log: DataFrame) -> DataFrame:
@@ -114,7 +149,7 @@ def _after(before: Column, entry: Column) -> Column:
     known = F.map_filter(F.coalesce(before["row"], F.create_map().cast(_ROW)), is_unchanged)
     is_first = before["row"].isNull() & ~before["is_gone"]
     upsert = _left(
-        row=F.map_concat(known, F.from_json(entry["row"], _ROW)),
+        row=F.map_concat(known, require_row(entry["row"])),
         unsent=F.array_except(entry["unchanged"], F.map_keys(known)),
         is_gone=F.lit(False),
         needs_row=entry["needs_row"] & (is_first | before["needs_row"]),

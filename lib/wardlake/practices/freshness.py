@@ -43,13 +43,14 @@ class Verdict:
         return self.state.practice
 
 
-def day_wanted(spec: PracticesSpec, practice: str, now: datetime) -> tuple[date, datetime]:
+def day_wanted(spec: PracticesSpec, practice: str, now: datetime, *, mornings_on: int = 0) -> tuple[date, datetime]:
     """The day that a practice wants by its next expected time, or wanted by today's where that is past; and that time in UTC.
 
-    From the moment that a day is over where the practice is, that day is wanted by the next morning.
+    From the moment that a day is over where the practice is, that day is wanted by the next morning. `mornings_on`: the same for
+    a later morning, by the calendar: where clocks change, a day is not 24 hours.
     """
     zone = ZoneInfo(spec.time_zone_of(practice))
-    today = now.astimezone(zone).date()
+    today = now.astimezone(zone).date() + timedelta(days=mornings_on)
     due = datetime.combine(today, spec.expected_by_of(practice), zone)
     return today - timedelta(days=1), due.astimezone(UTC)
 
@@ -61,7 +62,8 @@ def day_ends(spec: PracticesSpec, practice: str, day: date) -> datetime:
 
 def is_whole(state: PracticeState, captured_to: datetime | None, ends: datetime) -> bool:
     """Whether all that the source committed by then is captured and merged, and the practice is not set aside."""
-    is_merged = state.standing is Standing.READY and (state.oldest is None or state.oldest >= ends)
+    is_there = state.standing is Standing.READY and not state.base_waits
+    is_merged = is_there and (state.oldest is None or state.oldest >= ends)
     return is_merged and captured_to is not None and captured_to >= ends
 
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
+
+import orjson
 
 from wardlake.model.changes import Operation, Position, Row, RowChange, TableEmptied
 
@@ -42,7 +43,9 @@ class Problem(StrEnum):
     NO_ROW = "an update before its insert"
     DELETED_ROW = "a change for a deleted row"
     BAD_VALUE = "a value that is not of its column's type"
+    UNREADABLE_ROW = "a row that cannot be read"
     SPEAKING = "a column called safe whose content speaks against it"
+    COLUMN_GONE = "a column that the source told before and tells no more"
     TOLD_OTHERWISE = "another change at a position that was merged: a restored source"
 
     @property
@@ -137,28 +140,33 @@ def _stays(change: RowChange, table: PracticeTable) -> bool:
 
 def _entry(change: RowChange, table: PracticeTable, deed: Deed, row: Row, *, part: int, needs_row: bool = False) -> LogEntry:
     practice = row.get(table.practice) or NOBODY
+    practice = practice if _is_name(practice) else NOBODY
     return LogEntry(
-        practice=practice if _is_name(practice) else NOBODY,
+        practice=practice,
         table=table.name,
         deed=deed,
         key=text_of_key(row, table),
-        row=_text(row) if deed is Deed.UPSERT else None,
+        row=text_of(row) if deed is Deed.UPSERT else None,
         unchanged=tuple(sorted(change.unchanged)) if deed is Deed.UPSERT else (),
         position=change.position,
         part=part,
         committed_at=change.committed_at,
         needs_row=needs_row,
-        problem=_problem(row, table),
+        problem=_problem(row, table, practice),
     )
 
 
-def _problem(row: Row, table: PracticeTable) -> Problem | None:
-    if any(name not in row for name in (*table.key, table.practice)):
+def _problem(row: Row, table: PracticeTable, practice: str) -> Problem | None:
+    has_null = False
+    for name in table.key:  # millions of rows come through here: generators cost more than what they ask
+        if name not in row:
+            return Problem.UNSENT_KEY
+        has_null = has_null or row[name] is None
+    if table.practice not in row:
         return Problem.UNSENT_KEY
-    if any(row[name] is None for name in table.key):
+    if has_null:
         return Problem.NO_KEY
-    practice = row[table.practice]
-    return None if practice and _is_name(practice) else Problem.NO_PRACTICE
+    return None if practice else Problem.NO_PRACTICE
 
 
 def _is_name(practice: str) -> bool:
@@ -168,11 +176,9 @@ def _is_name(practice: str) -> bool:
 
 def text_of_key(row: Row, table: PracticeTable) -> str:
     """A row's key as entries hold it."""
-    return _text({name: row.get(name) for name in table.key})
+    return text_of({name: row.get(name) for name in table.key})
 
 
-_encode = json.JSONEncoder(ensure_ascii=False, sort_keys=True, separators=(",", ":")).encode
-
-
-def _text(values: Mapping[str, str | None]) -> str:
-    return _encode(values)
+def text_of(values: Mapping[str, str | None]) -> str:
+    """Values as entries hold them."""
+    return orjson.dumps(values, option=orjson.OPT_SORT_KEYS).decode()

@@ -9,6 +9,8 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 from pyspark.sql.types import StringType, StructField, StructType, TimestampType
 
+from wardlake.practices.change_log import parse_row
+from wardlake.practices.leaving import BASE_PART
 from wardlake.practices.log_entries import Deed
 from wardlake.practices.marts.mart import PRACTICE
 from wardlake.practices.raw_tables import RawTable
@@ -37,8 +39,9 @@ def make_quarantine(log: DataFrame, table: RawTable, why: Mapping[str, Why]) -> 
     A delete shows its key. What the gate did not admit, or holds against the practice, is not in it.
     """
     of_table = log.where((F.col("table") == table.name) & F.col("practice").isin(sorted(why)))
-    told = F.from_json(F.coalesce("row", "key"), "map<string,string>")
-    rows = of_table.where(F.col("deed") != Deed.EMPTY.value).withColumn("told", told)
+    told = parse_row(F.coalesce("row", "key"))
+    of_rows = (F.col("deed") != Deed.EMPTY.value) & (F.col("part") > BASE_PART)  # what stands in for another was told by nobody
+    rows = of_table.where(of_rows).withColumn("told", told)
     return rows.select(
         F.col("practice").alias(PRACTICE),
         F.col("deed").alias(OWN[0]),

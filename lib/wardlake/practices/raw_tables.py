@@ -41,7 +41,7 @@ _OWN = {
 }
 _POSITION = tuple(f"wardlake_{name}" for name in ORDER)
 _UNSENT, _NEEDS_ROW, _REVIVES = "wardlake_unsent", "wardlake_needs_row", "wardlake_revives"
-_RAISED = (Problem.NO_ROW, Problem.DELETED_ROW, Problem.TOLD_OTHERWISE)
+_RAISED = (Problem.NO_ROW, Problem.DELETED_ROW, Problem.TOLD_OTHERWISE, Problem.UNREADABLE_ROW)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,10 +6,10 @@ import errno
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from py4j.protocol import Py4JError  # type: ignore[import-untyped]
+from py4j.protocol import Py4JError, Py4JJavaError  # type: ignore[import-untyped]
 from pyspark.errors import PySparkException
 
-from wardlake.model.errors import AuditUnavailable, StorageUnavailable, WardlakeError
+from wardlake.model.errors import AuditUnavailable, EngineLost, StorageUnavailable, WardlakeError
 from wardlake.ports.audit_sink import SinkUnavailable
 from wardlake.ports.objects import StoreUnavailable
 from wardlake.ports.registry import RegistryUnavailable
@@ -88,12 +88,26 @@ def storage_named() -> Iterator[None]:
 
 @contextmanager
 def engine_errors_named(what: str, which: str) -> Iterator[None]:
-    """Turn the engine's errors, whose messages may hold cells, into `StorageUnavailable` or one of ours that names their kind."""
+    """Turn the engine's errors, whose messages may hold cells, into `StorageUnavailable` or one of ours that names their kind.
+
+    `EngineLost` where it ended: nobody's data need be at fault.
+    """
     try:
         yield
     except (PySparkException, Py4JError) as error:
         found = storage_failure(error)
         if found is not None:
             raise StorageUnavailable(f"{what}: {found[0]}", which=[which], next_step=found[1]) from None
+        if is_lost(error):
+            raise EngineLost(
+                f"{what}: the engine ended.", which=[which], next_step="look for what killed it, memory first; then start again"
+            ) from None
         kind = error.getCondition() if isinstance(error, PySparkException) else None
         raise WardlakeError(f"{what}: {kind or type(error).__name__} (details withheld).", which=[which]) from None
+
+
+def is_lost(error: BaseException) -> bool:
+    """Whether the engine's process is gone: it answers with no error of its own."""
+    return isinstance(error, (EngineLost, ConnectionError)) or (
+        isinstance(error, Py4JError) and not isinstance(error, Py4JJavaError)
+    )

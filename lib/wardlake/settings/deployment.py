@@ -26,7 +26,8 @@ class WarehouseUser:
 class Deployment:
     """`attacker` tries to see what is `other`'s. `practice_columns` by `schema.table`, where it is not `practice_column`.
 
-    `hidden`: tables, in full, that neither of them may know of: quarantine, raw tables, change logs.
+    `hidden`: tables, in full, that neither of them may know of: quarantine, raw tables, change logs. `locations`: folders as the
+    catalogue finds them, by `schema.table`, or by schema the folder in which its tables lie under their names.
     """
 
     name: str
@@ -39,9 +40,16 @@ class Deployment:
     practice_column: str = "practice_id"
     practice_columns: Mapping[str, str] = field(default_factory=dict)
     hidden: tuple[str, ...] = ()
+    locations: Mapping[str, str] = field(default_factory=dict)
 
     def practice_of(self, schema: str, table: str) -> str:
         return self.practice_columns.get(f"{schema}.{table}", self.practice_column)
+
+    def location_of(self, schema: str, table: str) -> str:
+        """The table's folder; empty where nobody has said it."""
+        if f"{schema}.{table}" in self.locations:
+            return self.locations[f"{schema}.{table}"].rstrip("/")
+        return f"{self.locations[schema].rstrip('/')}/{table}" if schema in self.locations else ""
 
 
 def read_deployment(path: Path) -> Deployment:
@@ -74,6 +82,13 @@ def _mistakes(found: Deployment) -> Iterator[tuple[tuple[str, ...], str]]:
         yield ("other", "user"), "other.user: another user than the attacker"
     if set(found.attacker.practices) & set(found.other.practices):
         yield ("other", "practices"), "other.practices: the two users share a practice, so nothing of it is kept from either"
+    yield from _mistakes_about_tables(found)
+
+
+def _mistakes_about_tables(found: Deployment) -> Iterator[tuple[tuple[str, ...], str]]:
     for name in found.hidden:
         if len(name.split(".")) != len(("catalog", "schema", "table")):
             yield ("hidden",), "hidden: catalogue, schema and table, with dots between"
+    for name, location in found.locations.items():
+        if name.split(".")[0] not in found.schemas or "://" not in location:
+            yield ("locations",), "locations: by one of the schemas, or schema.table, an address such as s3://bucket/marts/visits"

@@ -330,7 +330,7 @@ def _range_mistakes(file: ConfFile, spec: PracticesSpec) -> list[Mistake]:
         limits = spec.lane(lane)
         wrong += [
             file.mistake((lane.value, name), f"{lane.value}.{name} must be 1 or more")
-            for name in ("slots", "practices", "rows", "lease_seconds")
+            for name in ("slots", "practices", "rows", "lease_seconds", "merge_seconds")
             if getattr(limits, name) < 1
         ]
         if not 0 <= limits.niceness <= MOST_NICE:

@@ -7,7 +7,7 @@ from collections.abc import Collection
 from wardlake.model.errors import NotAllowed
 from wardlake.model.snapshots import SnapshotManifest
 from wardlake.model.sources import RetentionClass
-from wardlake.model.zones import LakeLayout
+from wardlake.model.zones import PRACTICES, LakeLayout
 from wardlake.ports.tables import Tables
 from wardlake.snapshot.manifest import read_manifest
 
@@ -30,9 +30,9 @@ def taking_lock(source: str, run_id: str) -> str:
 
 
 def find_leftovers(source: str, *, running: Collection[str], tables: Tables, layout: LakeLayout) -> tuple[str, ...]:
-    """Runs with raw folders that never finished and do not run now, in order."""
+    """Runs with raw folders that never finished and do not run now, in order. The practices' tables are no run's."""
     raw = layout.raw_snapshot(source, "").rstrip("/")
-    begun = {*tables.list_folder(raw), *tables.list_folder(layout.snapshots(source))} - set(running)
+    begun = {*tables.list_folder(raw), *tables.list_folder(layout.snapshots(source))} - {*running, PRACTICES}
     return tuple(sorted(run for run in begun if read_manifest(tables, layout, source, run) is None))
 
 

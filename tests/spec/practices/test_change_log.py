@@ -8,11 +8,13 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from pyspark.errors import PySparkException
 from pyspark.sql import SparkSession
+from pyspark.sql import functions as F
 
 from wardlake.model.changes import Position
-from wardlake.practices.change_log import make_entries, select_newest
-from wardlake.practices.log_entries import Deed, LogEntry
+from wardlake.practices.change_log import make_entries, parse_row, require_row, select_newest
+from wardlake.practices.log_entries import Deed, LogEntry, Problem
 
 AT = datetime(2026, 1, 31, 8, tzinfo=UTC)
 
@@ -77,3 +79,23 @@ def test_positions_of_any_length_keep_their_order(spark: SparkSession, commit: i
 
 def test_no_entries_leave_nothing(spark: SparkSession) -> None:
     assert left(spark, []) == []
+
+
+def test_a_text_of_any_length_is_told(spark: SparkSession) -> None:
+    """One of more than 20 million characters, made by the engine: the whole row would be nothing."""
+    long = F.concat(F.lit('{"note":"'), F.repeat(F.lit("x"), 20_000_001), F.lit('"}'))
+    (row,) = spark.range(1).select(F.length(parse_row(long).getItem("note")).alias("letters")).collect()
+    assert row.letters == 20_000_001
+
+
+@pytest.mark.parametrize("text", ['{"note":"cut', "[]"])
+def test_a_row_that_cannot_be_read_is_refused_and_never_merged_as_nothing(spark: SparkSession, text: str) -> None:
+    with pytest.raises(PySparkException, match=Problem.UNREADABLE_ROW.value):
+        left(spark, [upsert(1, {"note": "a"}), entry(2, "north", deed=Deed.UPSERT, row=text, unchanged=(), part=1)])
+
+
+def test_a_row_with_a_text_that_is_longer_than_the_engine_takes_is_refused(spark: SparkSession) -> None:
+    row = F.lit('{"note":"longer"}')
+    assert spark.range(1).select(require_row(row, longest=6)).collect()[0][0] == {"note": "longer"}
+    with pytest.raises(PySparkException, match=Problem.UNREADABLE_ROW.value):
+        spark.range(1).select(require_row(row, longest=5)).collect()

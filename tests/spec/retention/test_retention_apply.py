@@ -190,6 +190,14 @@ def test_what_an_unfinished_snapshot_left_goes_unless_it_is_being_taken(lake: La
     assert over(lake.apply()) == [("raw-leftover", "busy")]
 
 
+def test_the_tables_of_practices_are_no_unfinished_snapshot(lake: Lake) -> None:
+    layout = lake.ports().layout
+    for table in (layout.change_log("clinic"), layout.practice_table("clinic", "patients")):
+        lake.file(f"{Path(table).relative_to(lake.folder)}/part-0.parquet")
+    assert lake.apply()["over"] == []
+    assert len(list((lake.folder / "raw" / "clinic").rglob("part-0.parquet"))) == 2
+
+
 def test_a_study_whose_manifest_is_lost_in_the_lake_is_left_alone_while_the_archive_has_it(lake: Lake) -> None:
     lake.file("raw/clinic/trial/patients/part-0.parquet")
     lake.ports().objects.put("snapshots/clinic/trial/manifest.json", b"{}", lock=Lock(until=NOW + timedelta(days=9000)))

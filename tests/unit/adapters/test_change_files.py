@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pyarrow as pa
@@ -15,6 +16,7 @@ from wardlake.model.errors import StorageUnavailable
 from wardlake.ports.change_stream import Aside
 
 HEADER = "Op,change_seq,change_time,id,note\n"
+NOW = datetime(2026, 2, 1, tzinfo=UTC)
 GOOD = HEADER + "I,1,2026-01-31T08:00:00Z,7,secret\n"
 
 
@@ -26,6 +28,13 @@ def folder(tmp_path: Path) -> Path:
 
 def stream(folder: Path, **columns: str) -> ChangeFiles:
     return ChangeFiles(folder, folder.parent / "acknowledged", columns=ChangeColumns(**columns))
+
+
+def read_all(files: ChangeFiles) -> None:
+    """And list the folder once more: then its times are those of all that was told."""
+    for _ in range(2):
+        while files.read(most=10, seconds=0).end:
+            pass
 
 
 def why(folder: Path) -> str:
@@ -226,12 +235,13 @@ def test_the_folder_is_listed_once_for_all_that_is_read_until_it_is_acknowledged
     assert [*ends, files.read(most=1, seconds=0).end] == ["visits/2.csv", "visits/3.csv", "visits/1.csv"]
 
 
-def test_a_name_that_is_gone_from_the_folder_is_forgotten_and_not_where_the_folder_itself_is_gone(folder: Path) -> None:
+def test_a_name_that_is_gone_is_forgotten_and_a_folder_that_is_gone_is_the_storage_s_failure(folder: Path) -> None:
     path = told_once(folder)
     state = folder.parent / "acknowledged"
     folder.rename(folder.parent / "elsewhere")
     files = ChangeFiles(folder, state)
-    assert files.read(most=1, seconds=0).end == ""
+    with pytest.raises(StorageUnavailable, match="is not there"):
+        files.read(most=1, seconds=0)
     (folder.parent / "elsewhere").rename(folder)
     assert files.read(most=1, seconds=0).end == ""
     path.unlink()
@@ -258,6 +268,21 @@ def test_later_files_that_may_hold_the_same_rows_wait(
     while (batch := files.read(most=10, seconds=0)).end:
         told.append(batch.end.removesuffix(".csv"))
     assert told == list(goes_on)
+
+
+def test_no_day_is_whole_while_a_file_of_everybody_waits_for_one_of_a_practice(folder: Path) -> None:
+    (folder / "visits" / "north").mkdir()
+    (folder / "visits" / "north" / "2.csv").write_text(GOOD[:-4])
+    (folder / "visits" / "1.csv").write_text(GOOD)
+    files = stream(folder)
+    read_all(files)
+    assert files.told_to(NOW) is not None
+    (folder / "visits" / "3.csv").write_text(GOOD)
+    read_all(files)
+    assert files.told_to(NOW) is None
+    (folder / "visits" / "north" / "2.csv").write_text(GOOD)
+    read_all(files)
+    assert files.told_to(NOW) is not None
 
 
 def test_a_file_in_a_practice_s_folder_holds_rows_of_nobody_else(folder: Path) -> None:
@@ -294,3 +319,130 @@ def test_a_folder_that_cannot_be_written_is_the_storage_s_failure(folder: Path) 
     files = ChangeFiles(folder, folder / "absent" / "acknowledged")
     with pytest.raises(StorageUnavailable):
         files.acknowledge("visits/1.csv")
+
+
+def line(position: int, at: str) -> str:
+    return f"U,{position},{at},7,secret\n"
+
+
+MORNING, BEFORE, SOON, NOON = (f"2026-01-31T{each}Z" for each in ("08:00:00", "07:00:00", "08:02:00", "12:00:00"))
+
+
+@pytest.mark.parametrize(
+    ("later", "is_refused"),
+    [
+        pytest.param(line(60, NOON), True, id="counts from below"),
+        pytest.param(line(60, SOON), False, id="clocks of two machines"),
+        pytest.param(line(60, BEFORE), False, id="late"),
+        pytest.param(line(101, NOON), False, id="onward"),
+        pytest.param(line(101, NOON) + line(100, NOON), True, id="one of its rows"),
+    ],
+)
+def test_positions_that_go_back_while_times_go_on_are_a_restored_source_s(folder: Path, later: str, is_refused: bool) -> None:
+    (folder / "visits" / "1.csv").write_text(HEADER + line(50, BEFORE) + line(100, MORNING))
+    files = stream(folder)
+    files.acknowledge(files.read(most=10, seconds=0).end)
+    (folder / "visits" / "1.csv").unlink()  # files that were told may go
+    (folder / "visits" / "2.csv").write_text(HEADER + later)
+    batch = stream(folder).read(most=10, seconds=0)
+    assert (len(batch.damaged), batch.changes == ()) == ((1, True) if is_refused else (0, False))
+    if is_refused:
+        assert "its positions go back while its times go on" in batch.damaged[0].why
+        assert "secret" not in batch.damaged[0].why
+        stamp = batch.damaged[0].stamp
+        let_go = Aside(stamps={}, released={"visits/2.csv": stamp})
+        files = ChangeFiles(folder, folder.parent / "acknowledged", aside=let_go)
+        end = files.read(most=10, seconds=0).end
+        assert end == "visits/2.csv"
+        files.acknowledge(end)
+        (folder / "visits" / "3.csv").write_text(HEADER + line(102, "2026-01-31T13:00:00Z"))  # counts on from what was let go
+        assert stream(folder).read(most=10, seconds=0).end == "visits/3.csv"
+
+
+def test_a_time_at_the_end_of_the_calendar_stops_nothing(folder: Path) -> None:
+    (folder / "visits" / "1.csv").write_text(HEADER + line(50, "9999-12-31T23:59:59Z"))
+    files = stream(folder)
+    files.acknowledge(files.read(most=10, seconds=0).end)
+    (folder / "visits" / "2.csv").write_text(HEADER + line(40, NOON) + line(60, NOON))
+    assert files.read(most=10, seconds=0).end == "visits/2.csv"
+
+
+def test_a_mount_point_that_is_empty_is_the_storage_s_failure(folder: Path) -> None:
+    (folder / "visits" / "1.csv").write_text(GOOD)
+    files = stream(folder)
+    files.acknowledge(files.read(most=10, seconds=0).end)
+    (folder / "visits").rename(folder.parent / "elsewhere")
+    with pytest.raises(StorageUnavailable, match="no table any more"):
+        stream(folder).read(most=10, seconds=0)
+
+
+NOON = datetime(2026, 1, 31, 12, tzinfo=UTC)
+
+
+def told_to(files: ChangeFiles, at: datetime = NOON) -> datetime | None:
+    """Once all is told that is there."""
+    while not files.has_told(files.mark()):
+        if end := files.read(most=10, seconds=0).end:
+            files.acknowledge(end)
+    return files.told_to(at)
+
+
+def beat(folder: Path, number: int, at: str) -> None:
+    (folder / "heartbeat").mkdir(exist_ok=True)
+    (folder / "heartbeat" / f"{number}.csv").write_text(f"Op,change_seq,change_time\nU,{number},{at}\n")
+
+
+def test_a_folder_in_which_nothing_comes_says_nothing_of_the_time(folder: Path) -> None:
+    assert told_to(stream(folder)) is None
+    (folder / "visits" / "1.csv").write_text(GOOD)
+    assert told_to(stream(folder)) == NOON.replace(hour=8)
+    assert told_to(stream(folder), NOON + timedelta(days=2)) == NOON.replace(hour=8)  # the service may be dead
+
+
+def test_what_comes_late_may_be_of_before_the_latest_time(folder: Path) -> None:
+    (folder / "visits" / "1.csv").write_text(GOOD)
+    columns = ChangeColumns(late=timedelta(minutes=20))
+    late = ChangeFiles(folder, folder.parent / "acknowledged", columns=columns)
+    assert told_to(late) == NOON.replace(hour=7, minute=40)
+
+
+def test_a_heartbeat_tells_the_time_and_no_change(folder: Path) -> None:
+    (folder / "visits" / "1.csv").write_text(GOOD)
+    beat(folder, 2, "2026-01-31T11:30:00Z")
+    columns = ChangeColumns(heartbeat="heartbeat")
+    files = ChangeFiles(folder, folder.parent / "acknowledged", columns=columns)
+    batches = [files.read(most=10, seconds=0) for _ in range(3)]
+    assert [each.table for batch in batches for each in batch.changes] == ["visits"]
+    files.acknowledge("heartbeat/2.csv")
+    assert told_to(files) == NOON.replace(hour=11, minute=30)
+    assert told_to(ChangeFiles(folder, folder.parent / "acknowledged", columns=columns)) == NOON.replace(hour=11, minute=30)
+
+
+def test_a_time_that_is_still_to_come_is_no_heartbeat(folder: Path) -> None:
+    (folder / "visits" / "1.csv").write_text(GOOD)
+    beat(folder, 2, "2099-01-31T11:30:00Z")
+    assert told_to(
+        ChangeFiles(folder, folder.parent / "acknowledged", columns=ChangeColumns(heartbeat="heartbeat"))
+    ) == NOON.replace(hour=8)
+
+
+def test_what_was_dropped_while_the_folder_was_listed_is_told_before_the_time_of_a_later_heartbeat_counts(folder: Path) -> None:
+    columns = ChangeColumns(heartbeat="heartbeat")
+    files = ChangeFiles(folder, folder.parent / "acknowledged", columns=columns)
+    beat(folder, 2, "2026-01-31T11:30:00Z")
+    files.acknowledge(files.read(most=10, seconds=0).end)  # visits/ was listed before 1.csv was in it, heartbeat/ after
+    (folder / "visits" / "1.csv").write_text(GOOD)
+    assert not files.has_told(files.mark())
+    assert len(files.read(most=10, seconds=0).changes) == 1
+
+
+def test_a_service_that_never_rests_is_told_up_to_what_was_there_a_look_before(folder: Path) -> None:
+    files, mark = stream(folder), "0"
+    for hour in (8, 9):
+        (folder / "visits" / f"{hour}.csv").write_text(HEADER + f"I,{hour},2026-01-31T{hour:02}:00:00Z,7,x\n")
+        assert not files.has_told(mark)
+        batch = files.read(most=10, seconds=0)
+        assert files.read(most=10, seconds=0).changes == ()
+        files.acknowledge(batch.end)
+    assert files.has_told(mark)
+    assert files.told_to(NOON) == NOON.replace(hour=8)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from wardlake.adapters.told_files import Content, ToldFiles
+from wardlake.adapters.told_files import Content, Newest, ToldFiles
 
 CONTENT = Content("12/1769846400000000000", "0123456789abcdef")
 
@@ -52,3 +52,15 @@ def test_any_name_is_kept_and_names_alone_are_read(tmp_path: Path) -> None:
     ToldFiles(state).add(odd)
     assert ToldFiles(state).files == {"visits/1.csv": Content(), **odd}
     assert Content().is_stamped("any")
+
+
+def test_how_far_a_folder_went_outlives_its_files(tmp_path: Path) -> None:
+    state = tmp_path / "told"
+    files = ToldFiles(state)
+    for each in range(1_500):
+        files.add(names(each), {"visits": Newest(each, "2026-01-31T08:00:00+00:00")})
+        files.forget([name for name in names(each - 1) if name in files.files])
+    again = ToldFiles(state)
+    assert again.newest == {"visits": Newest(1_499, "2026-01-31T08:00:00+00:00")}
+    assert "visits/000000.csv" not in again.files
+    assert state.read_bytes().count(b"\n") < 1_100

@@ -25,7 +25,7 @@ def test_a_plain_name_is_taken(name: str) -> None:
     require_name(name)
 
 
-@pytest.mark.parametrize("name", ["../../dev/clinic", "a/b", "..", "a..b", ".hidden", "a b", "a\n", "ü", "a" * 101])
+@pytest.mark.parametrize("name", ["../../dev/clinic", "a/b", "..", "a..b", ".hidden", "a b", "a\n", "ü", "a" * 101, "practices"])
 def test_a_name_that_leads_elsewhere_is_refused(name: str) -> None:
     with pytest.raises(ConfigurationError) as refused:
         require_name(name)

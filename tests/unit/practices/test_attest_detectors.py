@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from wardlake.ports.warehouse_door import Answer
+from wardlake.ports.warehouse_door import Answer, Statement
 from wardlake.practices.attest.detector import named
 from wardlake.practices.attest.every import PROBES
 from wardlake.practices.attest.probe import Outcome, Verdict
@@ -15,10 +15,11 @@ from wardlake.practices.attest.target import Target
 A, B = "practice-a", "practice-b"
 
 
-def target(*, others: tuple[str, ...] = (B,), own_rows: int = 3) -> Target:
+def target(*, others: tuple[str, ...] = (B,), own_rows: int = 3, location: str = "") -> Target:
     return Target(
         **{"catalog": "lake", "schemas": ("mart",), "attacker": "ann", "other": "ben", "own": (A,), "others": others},
         **{"mark": "mark", "schema": "mart", "table": "visits", "practice": "practice_id", "own_rows": own_rows},
+        location=location,
         columns=(("practice_id", "varchar"), ("cost", "integer"), ("day", "date")),
     )
 
@@ -101,6 +102,36 @@ OWN = rows((3, "10", "30", "2026-01-05", "2026-01-09"))
 )
 def test_statistics_are_held_to_the_attacker_s_own_values(line: Sequence[object], verdict: Verdict) -> None:
     assert outcome("statistics", OWN, rows(line, columns=STATISTICS)).verdict is verdict
+
+
+DENIED = Answer(status=200, error="PERMISSION_DENIED")
+NOT_THERE = Answer(status=200, error="TABLE_NOT_FOUND")
+
+
+def test_that_nothing_is_at_a_guessed_path_proves_nothing() -> None:
+    assert outcome("read-by-path", DENIED, NOT_THERE).verdict is Verdict.UNKNOWN
+    assert outcome("read-by-path", NOT_THERE, at=target(location="s3://marts/visits")).verdict is Verdict.HELD
+    told = rows(("s3://marts/visits/practice_id=practice-a/part-0",))
+    assert outcome("read-by-path", told, NOT_THERE).verdict is Verdict.HELD
+
+
+def test_who_may_not_register_files_may_not_wherever_they_lie() -> None:
+    assert outcome("register-files", DENIED).verdict is Verdict.HELD
+    assert outcome("register-files", DENIED, Answer(status=200, error="SCHEMA_NOT_FOUND")).verdict is Verdict.UNKNOWN
+
+
+def test_a_path_that_is_asked_for_is_the_table_s() -> None:
+    attempt = PROBES["read-by-path"].run(target(location="s3://marts/visits"))
+    first = next(attempt)
+    assert isinstance(first, Statement)
+    assert '"mart"."delta.`s3://marts/visits`"' in first.sql
+
+
+def test_each_of_two_who_ask_the_same_must_see_their_own() -> None:
+    own, theirs = rows((A, 3)), rows((B, 3))
+    assert outcome("cached-result", theirs, own, own, theirs).verdict is Verdict.HELD
+    assert outcome("cached-result", theirs, theirs, own, theirs).verdict is Verdict.BROKEN
+    assert outcome("cached-result", theirs, own, own, own).verdict is Verdict.BROKEN
 
 
 @pytest.mark.parametrize("error", ["INVALID_CAST_ARGUMENT", "DIVISION_BY_ZERO", "NUMERIC_VALUE_OUT_OF_RANGE"])

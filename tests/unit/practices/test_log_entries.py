@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from wardlake.model.changes import Operation, Position, RowChange
 from wardlake.practices.log_entries import Deed, PracticeTable, Problem, list_entries
 
 VISITS = PracticeTable(name="visits", key=("id",), practice="practice")
+TEXTS = st.text(st.characters(exclude_categories=["Cs"]))  # all that UTF-8 can say
 INSERT, UPDATE, DELETE = Operation.INSERT, Operation.UPDATE, Operation.DELETE
 
 
@@ -34,6 +38,12 @@ def test_an_insert_is_one_upsert_of_its_practice() -> None:
 def test_an_update_that_moves_nothing_is_one_upsert(old: dict[str, str | None] | None) -> None:
     (entry,) = entries(UPDATE, new=row(note="after"), old=old)
     assert (entry.deed, entry.part) == (Deed.UPSERT, 1)
+
+
+@given(st.dictionaries(TEXTS, st.none() | TEXTS))
+def test_a_row_is_one_text_whatever_is_in_it(values: dict[str, str | None]) -> None:
+    (entry,) = entries(INSERT, new={**values, **row()})
+    assert entry.row == json.dumps({**values, **row()}, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
 
 
 def test_a_delete_holds_no_row() -> None:

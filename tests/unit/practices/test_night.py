@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import replace
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -89,6 +90,19 @@ def test_in_the_daytime_only_who_is_late_is_expected_and_soon() -> None:
     assert at("10:00") < night.expected[0].last_call < at("11:00")
 
 
+@pytest.mark.parametrize("sunday", [date(2026, 3, 8), date(2026, 11, 1)])
+def test_where_clocks_change_the_night_is_for_every_time_zone(sunday: date) -> None:
+    zones = {name: f"America/{name}" for name in ("New_York", "Chicago", "Denver", "Los_Angeles")}
+    spec = replace(SPEC, time_zones=zones)
+    now = datetime.combine(sunday, time(0, 5), ZoneInfo("America/New_York")).astimezone(UTC)
+    saturday = sunday - timedelta(days=1)
+    has = dict.fromkeys(zones, saturday - timedelta(days=1))
+    night = plan_night(spec, [state(name) for name in zones], has, now)
+    assert days(night) == dict.fromkeys(zones, saturday)
+    mornings = {name: datetime.combine(sunday, time(6), ZoneInfo(zone)) for name, zone in zones.items()}
+    assert {each.practice: each.due for each in night.expected} == mornings
+
+
 def test_a_practice_that_nobody_let_in_is_not_expected() -> None:
     assert plan_night(SPEC, [state("met", onboarded=False)], {}, at("00:30")).expected == ()
 
@@ -132,6 +146,7 @@ def test_mornings_within_an_hour_share_their_rounds() -> None:
         ({"standing": Standing.WAITING}, None, Progress.ASIDE),
         ({"rows": 1, "oldest": at("23:59", "2026-01-30")}, None, Progress.AWAITED),
         ({"rows": 1, "oldest": at("00:01")}, None, Progress.THERE),
+        ({"rows": 1, "oldest": at("00:01"), "base_waits": True}, None, Progress.AWAITED),
         ({"watermark": Watermark()}, None, Progress.AWAITED),
     ],
 )

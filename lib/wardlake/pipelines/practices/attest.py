@@ -10,11 +10,13 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from wardlake.model.errors import VerificationFailed
+from wardlake.pipelines.practices.policies import mart_locations
 from wardlake.ports.warehouse_door import Answer, Caller, DoorUnavailable, PageRequest, Standing, Statement, WarehouseDoor
 from wardlake.practices.attest.every import PROBES
 from wardlake.practices.attest.probe import Outcome, Probe, Scope, Verdict, not_applicable, unknown
 from wardlake.practices.attest.target import Target, quoted, texts
 from wardlake.settings.deployment import Deployment
+from wardlake.settings.load import Settings
 
 CONTROL = "control"  # what must be so for the probes to mean anything
 # Its rows are not taken, so that it stands still at work without any load.
@@ -60,6 +62,14 @@ def attest(
         tell(CONTROL, "", unknown("the attacker sees no row of their own in any table: what is kept from them proves nothing"))
     _attack_deployment(_target(deployment), door, probes, tell)
     return findings
+
+
+def know_locations(deployment: Deployment, settings: Settings) -> Deployment:
+    """A deployment that is the environment's own warehouse, with where its marts lie; what its file says of that stands."""
+    own = settings.environment.warehouse
+    if own is None or (own.url.rstrip("/"), own.catalog) != (deployment.url.rstrip("/"), deployment.catalog):
+        return deployment
+    return replace(deployment, locations={**mart_locations(settings), **deployment.locations})
 
 
 def run_probe(probe: Probe, target: Target, door: WarehouseDoor) -> Outcome:
@@ -131,7 +141,8 @@ def _targets(deployment: Deployment, door: WarehouseDoor, tell: Callable[[str, s
         if practice not in dict(columns):
             tell(CONTROL, name, unknown(f"it has no column {practice}: whose its rows are cannot be told"))
             continue
-        target = replace(base, schema=schema, table=table, practice=practice, columns=columns)
+        location = deployment.location_of(schema, table)
+        target = replace(base, schema=schema, table=table, practice=practice, columns=columns, location=location)
         if theirs := _count(door, target, Caller.OTHER, target.is_theirs):
             tell(CONTROL, name, Outcome(Verdict.HELD, "the other user sees rows of their own"))
             yield replace(target, own_rows=_count(door, target, Caller.ATTACKER, target.is_own) or 0)

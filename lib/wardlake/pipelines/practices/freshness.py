@@ -9,23 +9,25 @@ import hashlib
 import time
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from wardlake.model.practices import PracticeState
 from wardlake.pipelines.practices.marts import marts_that_can_be_built, what_is_built
 from wardlake.pipelines.practices.opening import Practices, Told
 from wardlake.pipelines.practices.pace import paces
 from wardlake.pipelines.practices.unite import MERGED
-from wardlake.pipelines.practices.watching import describe, line, require
+from wardlake.pipelines.practices.watching import describe, line, require_met
 from wardlake.ports.pager import Page, PagerUnavailable
 from wardlake.ports.registry import RegistryUnavailable
 from wardlake.practices.freshness import Freshness, Verdict, judge_all, metrics
 from wardlake.practices.log_entries import NOBODY
 
 RUNBOOK = "docs/runbooks/practice-late.md"
+RUNBOOK_SILENT = "docs/runbooks/capture-stopped.md"
 RUNBOOK_ASIDE = "docs/runbooks/practice-set-aside.md"
 PAGED = "practice-freshness-pages"
 NAMED_IN_A_PAGE = 50
@@ -41,39 +43,59 @@ class Outputs:
     metrics: Path | None = None
 
 
-def look(practices: Practices, names: Collection[str] = ()) -> list[Verdict]:
-    """Every practice asked for, or all that were let in or met, the worst first."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Seen:
+    """What one look at the queue found: the practices that were let in, the worst first, and whoever else waits in it."""
+
+    verdicts: Sequence[Verdict]
+    strangers: Sequence[PracticeState]
+
+
+def look(practices: Practices, names: Collection[str] = ()) -> Seen:
+    """Every practice asked for, or all that were let in; asks the queue for them once."""
     registry, source = practices.ports.registry, practices.spec.name
-    require(practices, names)
-    found = judge_all(practices.spec, practices.queue.states(), days_held(practices), _now(practices), paces(registry, source))
-    return [each for each in found if not names or each.practice in names]
+    states = practices.queue.states()
+    require_met(names, states)
+    found = judge_all(practices.spec, states, days_held(practices), _now(practices), paces(registry, source))
+    return Seen(
+        verdicts=[each for each in found if not names or each.practice in names],
+        strangers=[state for state in states if not state.onboarded and (state.reason != MERGED or state.rows)],
+    )
 
 
-def document(practices: Practices, found: Sequence[Verdict]) -> dict[str, Any]:
+def document(practices: Practices, seen: Seen) -> dict[str, Any]:
     """The board as data. `of_no_practice`: entries that wait since nobody can tell whose they are; `clock_differs`: seconds."""
-    strangers = [state for state in practices.queue.states() if not state.onboarded and (state.reason != MERGED or state.rows)]
     return {
         "source": practices.spec.name,
         "at": _now(practices).isoformat(),
         "clock_differs": clock_differs(practices),
-        "practices": [_row(each) for each in found],
-        "not_let_in": [state.practice for state in strangers if state.practice != NOBODY],
-        "of_no_practice": sum(state.rows for state in strangers if state.practice == NOBODY),
+        "practices": [_row(each) for each in seen.verdicts],
+        "not_let_in": [state.practice for state in seen.strangers if state.practice != NOBODY],
+        "of_no_practice": sum(state.rows for state in seen.strangers if state.practice == NOBODY),
     }
 
 
 def text_of(board: Mapping[str, Any]) -> str:
-    """The board for people."""
+    """The board for people at a terminal."""
     lines = [f"{each['freshness']:<11} {line(each)}" for each in board["practices"]]
+    return "\n".join([*cautions(board), *lines, *remarks(board)])
+
+
+def cautions(board: Mapping[str, Any]) -> list[str]:
+    """What people are to know before they read the board."""
+    seconds = board["clock_differs"]
+    clock = f"this machine's clock differs from the queue's by {seconds} s: times below are not to be trusted"
+    return [clock] if seconds else []
+
+
+def remarks(board: Mapping[str, Any]) -> list[str]:
+    """What waits and is no practice's of the board; that there is nothing at all."""
+    found = []
     if board["not_let_in"]:
-        lines.append(f"not let in: {', '.join(board['not_let_in'])}")
+        found.append(f"not let in: {', '.join(board['not_let_in'])}")
     if board["of_no_practice"]:
-        lines.append(f"{board['of_no_practice']:,} entries of no practice wait: {RUNBOOK_ASIDE}")
-    if board["clock_differs"]:
-        lines.insert(
-            0, f"this machine's clock differs from the queue's by {board['clock_differs']} s: times below are not to be trusted"
-        )
-    return "\n".join(lines) or "no practice was let in yet"
+        found.append(f"{board['of_no_practice']:,} entries of no practice wait: {RUNBOOK_ASIDE}")
+    return found if found or board["practices"] else ["no practice was let in yet"]
 
 
 def clock_differs(practices: Practices) -> int:
@@ -82,25 +104,22 @@ def clock_differs(practices: Practices) -> int:
     return seconds if abs(seconds) > CLOCKS_AGREE_SECONDS else 0
 
 
-def write(practices: Practices, found: Sequence[Verdict], outputs: Outputs) -> None:
+def write(outputs: Outputs, board: Mapping[str, Any], seen: Seen) -> None:
     """The page and the metrics, each replaced as a whole."""
     if outputs.html:
-        _replace(outputs.html, render(practices, found))
+        _replace(outputs.html, render(board))
     if outputs.metrics:
-        _replace(outputs.metrics, metrics(found, _now(practices)))
+        _replace(outputs.metrics, metrics(seen.verdicts, datetime.fromisoformat(board["at"])))
 
 
-def render(practices: Practices, found: Sequence[Verdict]) -> str:
-    """The board as one page: no script, nothing fetched; names are escaped."""
+def render(board: Mapping[str, Any]) -> str:
+    """The board as one page, which says what the terminal does: no script, nothing fetched; names are escaped."""
     environment = Environment(
         loader=PackageLoader("wardlake.pipelines.practices", "templates"), autoescape=True, undefined=StrictUndefined
     )
-    return environment.get_template("board.html.j2").render(
-        source=practices.spec.name,
-        at=_now(practices).strftime("%Y-%m-%d %H:%M"),
-        counts=[(kind.value, sum(each.freshness is kind for each in found)) for kind in Freshness],
-        practices=[_row(each) for each in found],
-    )
+    counts = [(kind.value, sum(each["freshness"] == kind.value for each in board["practices"])) for kind in Freshness]
+    page = environment.get_template("board.html.j2")
+    return page.render(**board, counts=counts, cautions=cautions(board), remarks=remarks(board))
 
 
 def watch(practices: Practices, names: Collection[str], outputs: Outputs, *, every: float, told: Told) -> None:
@@ -108,11 +127,12 @@ def watch(practices: Practices, names: Collection[str], outputs: Outputs, *, eve
     blind = ""
     while True:
         try:
-            found = look(practices, names)
-            alarm(practices, found, told)
+            seen = look(practices, names)
+            alarm(practices, seen.verdicts, told)
             alarm_clock(practices, told)
+            alarm_silence(practices, told)
             blind = ""
-            write(practices, found, outputs)
+            write(outputs, document(practices, seen), seen)
         except RegistryUnavailable as problem:
             page = _blind(practices, str(problem))
             if page.key != blind and _page(practices, page, told):
@@ -146,6 +166,21 @@ def alarm_clock(practices: Practices, told: Told) -> bool:
         title=f"The freshness of {practices.spec.name} is judged by a clock that differs",
         lines=(f"by {seconds} s from the queue's",),
         runbook=RUNBOOK,
+        run_id="",
+    )
+    return _page(practices, page, told)
+
+
+def alarm_silence(practices: Practices, told: Told) -> bool:
+    """Page, once for each moment, where capture has not come beyond it for too long: the source or its capture may be dead."""
+    captured_to, now = practices.queue.captured_to(), practices.queue.now()
+    if captured_to is None or now - captured_to < timedelta(hours=practices.spec.silent_hours):
+        return False
+    page = Page(
+        key=f"practices/{practices.spec.name}/silent/{captured_to.isoformat()}",
+        title=f"Nothing of {practices.spec.name} is known to be captured since {captured_to.astimezone(UTC):%Y-%m-%d %H:%M} UTC",
+        lines=("capture has ended or cannot go on, or the service that drops change files is silent: no day ends meanwhile",),
+        runbook=RUNBOOK_SILENT,
         run_id="",
     )
     return _page(practices, page, told)

@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo
 
 from pyspark.sql import DataFrame
 
-from wardlake.model.errors import ConfigurationError, ContractBroken, RunLocked, StorageUnavailable
+from wardlake.model.errors import ConfigurationError, ContractBroken, EngineLost, RunLocked, StorageUnavailable
 from wardlake.model.practices import PracticeState, Standing
 from wardlake.pipelines.practices.opening import Practices, Told
 from wardlake.pipelines.practices.paging import page_mart_failed
@@ -31,7 +31,7 @@ GROUP = 200
 BUILT = "practice-marts"  # by source and practice: what each of its marts is of; written under the mart's lock alone
 MART_LOCK = "practices/{source}/marts/{mart}"
 LOCK_SECONDS = 600.0
-BLAMELESS = (StorageUnavailable, RunLocked)
+BLAMELESS = (StorageUnavailable, RunLocked, EngineLost)
 _NOT_BUILT = "A mart cannot be built"
 
 
@@ -46,18 +46,29 @@ class Built:
 
 
 def build_marts(
-    practices: Practices, names: Collection[str], *, only: Collection[str], again: bool, day: date | None, told: Told
+    practices: Practices,
+    names: Collection[str],
+    *,
+    only: Collection[str],
+    again: bool,
+    day: date | None,
+    told: Told,
+    also_set_aside: bool = False,
 ) -> dict[str, Any]:
     """Bring marts up to date: of practices with changes since, or whose day has changed; `again`: of all.
 
     `day` is by default the last that is over where each practice is.
 
-    A practice that cannot be built keeps what it has, and on-call people are told.
+    A practice that cannot be built keeps what it has, and on-call people are told. One that is set aside keeps it too, also where
+    it is named: some of its tables may hold its last changes, and others not. `also_set_aside`: build it all the same, for who
+    must not leave in a mart what it holds.
     """
     chosen = _marts(practices, only)
     done = Built(left_out=chosen[1])
     captured_to = practices.queue.captured_to()
-    states = [each for each in practices.queue.states(names) if each.onboarded and each.watermark.merges]
+    found = [each for each in practices.queue.states(names) if each.onboarded and each.watermark.merges]
+    behind = [each.practice for each in found if each.standing is not Standing.READY]
+    states = [each for each in found if also_set_aside or each.practice not in behind]
     goals = {each.practice: _goal(practices, each, captured_to, day) for each in states}
     before = what_is_built(practices, names)
     for mart in chosen[0]:
@@ -68,7 +79,6 @@ def build_marts(
             for begin in range(0, len(members), GROUP):
                 _build_group(practices, mart, members[begin : begin + GROUP], goals, done, told)
         told(f"{mart.title}: {done.marts.get(mart.name, 0)} practices")
-    behind = [each.practice for each in states if each.standing is not Standing.READY]
     return {
         "source": practices.spec.name,
         "built": done.marts,

@@ -126,7 +126,7 @@ def _wanted(
     spec: PracticesSpec, state: PracticeState, has: date | None, now: datetime, until: datetime | None
 ) -> tuple[PracticeState, date, datetime] | None:
     """The day that a practice lacks, and when that is due; None for one that is fresh and whose next morning is far."""
-    day, due = day_wanted(spec, state.practice, now + timedelta(days=1))
+    day, due = day_wanted(spec, state.practice, now, mornings_on=1)
     if due - now > AHEAD or (until is not None and day_ends(spec, state.practice, day) >= until):
         day, due = day_wanted(spec, state.practice, now)
     return (state, day, due) if has is None or has < day else None

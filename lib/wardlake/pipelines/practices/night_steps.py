@@ -157,8 +157,9 @@ def name_late(practices: Practices, night: str, *, told: Told) -> dict[str, Any]
     A night that never came to list anybody is listed now: whose run did not begin is as late as whose run failed.
     """
     listed = enqueue(practices, night, minutes=None, told=told)
-    verdicts = {each.practice: each for each in look(practices)}
-    captured_to, now = practices.queue.captured_to(), practices.ports.clock.now()
+    captured_to = practices.queue.captured_to()  # before who waits: what comes between is of after it
+    verdicts = {each.practice: each for each in look(practices).verdicts}
+    now = practices.ports.clock.now()
     late: dict[str, str] = {}
     alarming: list[Verdict] = []
     for each in listed.expected:
@@ -219,8 +220,9 @@ def _progress(practices: Practices, chosen: Collection[Expected]) -> dict[str, P
     if not chosen:
         return {}
     names = [each.practice for each in chosen]
+    captured_to = practices.queue.captured_to()  # before who waits: what comes between is of after it
     states = {state.practice: state for state in practices.queue.states(names)}
-    captured_to, days = practices.queue.captured_to(), days_held(practices, names)
+    days = days_held(practices, names)
     return {each.practice: progress_of(each, states.get(each.practice), days.get(each.practice), captured_to) for each in chosen}
 
 

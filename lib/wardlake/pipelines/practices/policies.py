@@ -85,8 +85,27 @@ def open_warehouse(settings: Settings, ports: PortsInHand, access: Mapping[str, 
     sources = sorted(settings.practices)
     if len({schema_of(source) for source in sources}) < len(sources):
         raise ConfigurationError(what="Two sources under conf/practices/ differ in capitals alone: the warehouse has one schema.")
-    of = {source: {**access, **quarantine_access(settings.source(source).tables)} for source in sources}
-    return AtWarehouse(ports=ports, warehouse=settings.environment.warehouse, access=of)
+    return AtWarehouse(ports=ports, warehouse=settings.environment.warehouse, access=_access_by_source(settings, access))
+
+
+def _access_by_source(settings: Settings, access: Mapping[str, Access]) -> dict[str, Mapping[str, Access]]:
+    return {source: {**access, **quarantine_access(settings.source(source).tables)} for source in sorted(settings.practices)}
+
+
+def mart_locations(settings: Settings) -> dict[str, str]:
+    """Where each mart that has a policy lies, as the warehouse's catalogue finds it, by the warehouse's `schema.table`."""
+    own = settings.environment.warehouse
+    if own is None:
+        return {}
+    return {
+        f"{schema_of(source)}.{name.lower()}": _location(own, source, name)
+        for source, access in _access_by_source(settings, ACCESS).items()
+        for name in access
+    }
+
+
+def _location(warehouse: Trino, source: str, name: str) -> str:
+    return f"{warehouse.marts.rstrip('/')}/{source}/{name}"
 
 
 def apply_policies(at: AtWarehouse, *, dry_run: bool = False, clock_is_right: bool = False, told: Told) -> dict[str, Any]:
@@ -321,7 +340,7 @@ def _register(at: AtWarehouse, caller: Identity, missing: Collection[tuple[str, 
         _record(at, AuditKind.MARTS_REGISTERED, caller, at.ports.clock.now(), {"marts": names})
         deadline = _patience(at)
         for source, name in missing:
-            location = f"{at.warehouse.marts.rstrip('/')}/{source}/{name}"
+            location = _location(at.warehouse, source, name)
             try:
                 _once_let_in(at, _registering(at, schema_of(source), name, location), deadline)
             except WardlakeError as problem:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -37,7 +38,17 @@ def write_sample(settings: Settings, ports: PortsInHand, source: str) -> dict[st
         for name, table in share_database(tables).items():
             written = _write(as_inserts(table, first=1, at=LOADED_AT), Path(capture.folder) / name)
             rows[name] = pq.read_metadata(written).num_rows
+    if capture.heartbeat:
+        _beat(Path(capture.folder) / capture.heartbeat, ports.clock.now())
     return {"folder": capture.folder, "rows": rows}
+
+
+def _beat(folder: Path, now: datetime) -> None:
+    """A heartbeat: the load is whole as of now, though nothing changes in it."""
+    folder.mkdir(parents=True, exist_ok=True)
+    fresh = folder / ".writing"
+    fresh.write_text(f"Op,change_seq,change_time\nU,{now:%Y%m%d%H%M%S%f},{now.astimezone(UTC).isoformat()}\n", "utf-8")
+    fresh.replace(folder / f"{now:%Y%m%d%H%M%S%f}.csv")
 
 
 def _write(rows: DataFrame, folder: Path) -> Path:

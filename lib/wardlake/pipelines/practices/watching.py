@@ -42,10 +42,15 @@ def line(each: Mapping[str, Any]) -> str:
 def require(practices: Practices, names: Collection[str]) -> list[PracticeState]:
     """The states of these practices, or all; raises `ConfigurationError` for a name that nobody let in or met."""
     found = practices.queue.states(names)
+    require_met(names, found)
+    return found
+
+
+def require_met(names: Collection[str], found: Collection[PracticeState]) -> None:
+    """Raises `ConfigurationError` for a name that is not among these states."""
     missing = sorted(set(names) - {state.practice for state in found})
     if missing:
         raise ConfigurationError(what=f"No such practice: {', '.join(missing)}.", next_step="wardlake practices freshness")
-    return found
 
 
 def wait(practices: Practices, names: Collection[str], lane: Lane | None, *, minutes: float, told: Told) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from wardlake.audit.scan import actor_problem, run_name_problem
 from wardlake.model.errors import ConfigurationError, NotAllowed
 from wardlake.model.identifiers import new_run_id
 from wardlake.model.identity import Identity, Role
+from wardlake.model.zones import PRACTICES
 from wardlake.pipelines.dev_refresh import PLAN
 from wardlake.ports.clock import Clock
 from wardlake.ports.registry import Registry
@@ -126,6 +127,10 @@ def require_name(run_id: str) -> None:
     if not _RUN_NAME.fullmatch(run_id) or ".." in run_id:
         raise ConfigurationError(
             what="A run's name is letters, digits, `-`, `_` and single dots, at most 100.", next_step="e.g. --run-id nightly-7"
+        )
+    if run_id == PRACTICES:
+        raise ConfigurationError(
+            what=f"No run is called {run_id}: its place holds the practices' tables.", next_step="another name"
         )
     problem = run_name_problem(run_id)
     if problem:

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Generator
 
 from wardlake.ports.warehouse_door import Answer, Statement
-from wardlake.practices.attest.detector import must_be_refused, named, rows_seen, text_seen, worst
-from wardlake.practices.attest.probe import Attempt, Outcome, Probe, broken, held, not_applicable
+from wardlake.practices.attest.detector import is_refused, must_be_refused, named, rows_seen, text_seen, worst
+from wardlake.practices.attest.probe import Attempt, Outcome, Probe, broken, held, not_applicable, unknown
 from wardlake.practices.attest.target import Target, quoted, text
 
 BESIDE = ("history", "partitions", "properties", "transactions", "files", "snapshots", "manifests", "refs", "entries", "data")
+NOWHERE = "nobody says where the table lies: name its folder under locations in the deployment's file"
 COLUMNS = ("$path", "$file_modified_time", "$file_size", "$partition")
 
 
@@ -43,16 +44,21 @@ def _beside(kind: str) -> Probe:
 
 
 def _folder(at: Target) -> Generator[Statement, Answer, str]:
-    """The folder of the attacker's own files leads to the table's, and so to everybody's; where it is not told, a guess."""
+    """The table's, and so everybody's: as it was described, or as the attacker's own files tell; empty where neither does."""
+    if at.location:
+        return at.location
     own = yield Statement(sql=f'SELECT min("$path") FROM {at.name}')
     path = str(own.rows[0][0]) if own.done and own.rows and own.rows[0][0] else ""
-    return path.rsplit("/", 1)[0].rsplit(f"/{at.practice}=", 1)[0] or f"local:///{at.schema}/{at.table}"
+    return path.rsplit("/", 1)[0].rsplit(f"/{at.practice}=", 1)[0]
 
 
 def _register_again(at: Target) -> Attempt:
+    """A refusal is one whatever the folder; that nothing is there to register says nothing of a folder that nobody knows."""
     folder = yield from _folder(at)
-    call = f"CALL {quoted(at.catalog)}.system.register_table({text(at.schema)}, {text(at.mark)}, {text(folder)})"
+    call = f"CALL {quoted(at.catalog)}.system.register_table({text(at.schema)}, {text(at.mark)}, {text(folder or at.mark)})"
     made = yield Statement(sql=call)
+    if not (folder or is_refused(made)):
+        return unknown(NOWHERE)
     if not made.done:
         return must_be_refused(made, allowed="")
     seen = yield Statement(sql=f"SELECT {at.whose}, count(*) FROM {at.made()} GROUP BY 1")
@@ -63,6 +69,8 @@ def _register_again(at: Target) -> Attempt:
 def _by_path(at: Target) -> Attempt:
     """The table's folder where a name belongs, in the ways of other engines: whatever comes, it knows no filter."""
     folder = yield from _folder(at)
+    if not folder:
+        return unknown(NOWHERE)
     found: list[Outcome] = []
     for name in (f"delta.`{folder}`", folder):
         answer = yield Statement(sql=f"SELECT * FROM {quoted(at.catalog)}.{quoted(at.schema)}.{quoted(name)} LIMIT 1")

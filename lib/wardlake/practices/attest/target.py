@@ -13,7 +13,8 @@ class Target:
     """What a probe knows. `own` are the attacker's practices, `others` those of the user who is attacked.
 
     `table` and `schema` are empty for a probe of the deployment itself. `own_rows`: how many the attacker has by right.
-    `mark`: a name for whatever a probe makes; `their_query`: the id of a query of the other user's that is at work.
+    `mark`: a name for whatever a probe makes; `their_query`: the id of a query of the other user's that is at work; `location`:
+    the table's folder as the warehouse's catalogue finds it, where whoever describes the deployment says it.
     """
 
     catalog: str
@@ -29,6 +30,7 @@ class Target:
     practice: str = ""
     columns: tuple[tuple[str, str], ...] = field(default=())  # name and type, in order
     own_rows: int = 0
+    location: str = ""
     their_query: str = ""
 
     @property
