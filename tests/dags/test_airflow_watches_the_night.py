@@ -21,7 +21,7 @@ import pytest
 from pyspark.sql import SparkSession
 from tests.dags.night_office import YESTERDAY, capture, drop, hang, make_night_office, make_watch_office, prescriptions
 from tests.end_to_end.practices_office import Office
-from tests.end_to_end.test_practices_applications import kill, wait_until
+from tests.end_to_end.test_practices_applications import PATIENTLY, kill, wait_until
 from tests.servers.airflow import ENDED, AirflowServer
 from tests.servers.postgres import PostgresServer
 from tests.servers.processes import runs
@@ -70,7 +70,7 @@ def night(
             hang(office)
             applications.append(office.start("work", "--lane", "steady"))
             happen(office)
-            wait_until(lambda: all(is_through(each) for each in office.board() if each["practice"] in [*SMALL, "fails"]), 240)
+            wait_until(lambda: is_through(office, *SMALL, "fails"), PATIENTLY)
             run = begin(airflow_server, seconds=105 + 4 * max(0, time.monotonic() - begun - AT_LEISURE))
             applications.append(office.start("work", "--lane", "backfill"))
             yield watch(office, airflow_server, run, receiver)
@@ -95,8 +95,10 @@ def happen(office: Office) -> None:
     capture(office)
 
 
-def is_through(each: dict[str, Any]) -> bool:
-    return each["waiting_entries"] == 0 or each["standing"] != "ready"
+def is_through(office: Office, *practices: str) -> bool:
+    """Nothing of them waits that anybody would take."""
+    found = [each for each in office.board() if each["practice"] in practices]
+    return all(each["waiting_entries"] == 0 or each["standing"] != "ready" for each in found)
 
 
 def begin(server: AirflowServer, *, seconds: float) -> str:
@@ -105,7 +107,7 @@ def begin(server: AirflowServer, *, seconds: float) -> str:
     server.set_variable("night_deadline_seconds", round(seconds * 0.85))
     server.let_run(DAG)
     run = server.trigger(DAG, minutes=f"{seconds / 60:.2f}")
-    assert wait_until(lambda: server.task_states(DAG, run)["enqueue"] in ENDED, 120) < 120
+    assert wait_until(lambda: server.task_states(DAG, run)["enqueue"] in ENDED, PATIENTLY)
     return run
 
 
@@ -204,14 +206,14 @@ def test_the_watch_outlives_every_process_of_the_scheduler_and_pages_for_who_com
     looked = office.folder / "board.prom"
     watch = office.start("freshness", "--watch", "--every", "1", "--metrics", str(looked))
     try:
-        assert wait_until(looked.exists, 120) < 120
+        assert wait_until(looked.exists, PATIENTLY)
         killed = night.server.kill()
         assert len(killed) > len(night.server.processes)  # their children too
-        assert wait_until(lambda: not any(map(runs, killed)), 30) < 30
+        assert wait_until(lambda: not any(map(runs, killed)), PATIENTLY)
         with pytest.raises(OSError, match="refused"):
             night.server.ask("version")
         come_late(night.office)
-        assert wait_until(lambda: bool(pages_for("newcomer", night)), 240) < 240
+        assert wait_until(lambda: bool(pages_for("newcomer", night)), PATIENTLY)
         assert watch.poll() is None
     finally:
         kill(watch)
@@ -226,7 +228,7 @@ def come_late(office: Office) -> None:
     drop(office, prescriptions("newcomer", 1))
     capture(office)
     office.ends_well("onboard", "--practice", "newcomer", "--no-snapshot")
-    assert wait_until(lambda: is_steady(*office.board("--practice", "newcomer")), 240) < 240
+    assert wait_until(lambda: is_steady(*office.board("--practice", "newcomer")), PATIENTLY)
     drop(office, prescriptions("newcomer", 2, started="not a time"))
     capture(office)
 

@@ -202,7 +202,7 @@ buckets: 2
 giant_rows: 2000
 append_rows: 1000
 append_seconds: 1
-steady: {{practices: 50, rows: 5000}}
+steady: {{practices: 50, rows: 5000, lease_seconds: 30}}
 backfill: {{practices: 5, rows: 1500, niceness: {niceness}}}
 """,
     )

@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 import psycopg
@@ -19,16 +20,19 @@ from tests.servers.postgres import PostgresServer
 
 pytestmark = pytest.mark.timeout(2400)
 
-A_MINUTE = 60.0
-GIANT = "INSERT INTO visits SELECT n, 'giant', 1, 1, 'giant' FROM generate_series(10000, 15999) n"
+PATIENTLY = 600  # seconds; how long a change takes on an idle machine is the benchmark's: tests.benchmarks.practices
+GIANT_ROWS = 6000
+GIANT = f"INSERT INTO visits SELECT n, 'giant', 1, 1, 'giant' FROM generate_series(10000, {10000 + GIANT_ROWS - 1}) n"
 
 
 @dataclass
 class Story:
-    """What was seen: seconds until a change was in the raw tables, and what the board said afterwards."""
+    """What was seen while the applications ran, and what the board said afterwards."""
 
     office: Office
-    seconds: dict[str, float] = field(default_factory=dict)
+    alive_when_seen: bool = False
+    merged_beside_a_giant: datetime | None = None
+    pieces_of_the_giant: list[datetime] = field(default_factory=list)
     differs: str = "not compared"
     board: list[dict[str, Any]] = field(default_factory=list)
     died_while_merging: bool = False
@@ -56,28 +60,31 @@ def tell(story: Story) -> Story:
     processes["capture"] = office.start("capture")
     for lane in ("steady", "backfill"):
         processes[lane] = office.start("work", "--lane", lane)
-    wait_until(lambda: set(office.rows("patients")) == {1, 2}, 120)
+    wait_until(lambda: set(office.rows("patients")) == {1, 2}, PATIENTLY)
 
     office.sql("INSERT INTO visits VALUES (1, 'north', 1, 1, 'small')")
-    story.seconds["a change"] = wait_until(lambda: 1 in office.rows("visits", "north"), 120)
+    seen = wait_until(lambda: 1 in office.rows("visits", "north"), PATIENTLY)
+    story.alive_when_seen = seen and all(each.poll() is None for each in processes.values())
     office.sql(GIANT, "INSERT INTO visits VALUES (2, 'north', 1, 1, 'beside a giant')")
-    story.seconds["a change beside a giant"] = wait_until(lambda: 2 in office.rows("visits", "north"), 120)
+    wait_until(lambda: len(office.rows("visits", "giant")) == GIANT_ROWS and 2 in office.rows("visits", "north"), PATIENTLY)
+    story.merged_beside_a_giant = office.rows("visits", "north")[2]["wardlake_merged_at"]
+    story.pieces_of_the_giant = sorted({row["wardlake_merged_at"] for row in office.rows("visits", "giant").values()})
 
     with nothing_enqueued(office):
         before = log_versions(office)
         office.sql("INSERT INTO visits VALUES (3, 'north', 1, 1, 'told twice')")
-        wait_until(lambda: log_versions(office) > before, 60)
+        wait_until(lambda: log_versions(office) > before, PATIENTLY)
         kill(processes["capture"])  # what it appended, nobody waits for, and the source was not told to forget
     processes["capture"] = restarted(office, "capture")
-    wait_until(lambda: 3 in office.rows("visits", "north"), 120)
+    wait_until(lambda: 3 in office.rows("visits", "north"), PATIENTLY)
     story.told_twice = office.told_twice()
 
     office.sql(*(f"INSERT INTO visits VALUES ({n}, 'north', 1, {n}, 'killed')" for n in range(100, 140)))
-    kill_while(lambda: is_merged(office, "north"), processes["steady"], 120)
+    kill_while(lambda: is_merged(office, "north"), processes["steady"], PATIENTLY)
     story.died_while_merging = is_merged(office, "north")
     office.sql("UPDATE visits SET cost = 0 WHERE id BETWEEN 100 AND 119", "DELETE FROM visits WHERE id BETWEEN 120 AND 139")
     processes["steady"] = office.start("work", "--lane", "steady")
-    wait_until(lambda: not any(each["waiting_entries"] for each in board(office)) and not office.differs(), 600)
+    wait_until(lambda: not any(each["waiting_entries"] for each in board(office)) and not office.differs(), PATIENTLY)
     story.differs, story.board = office.differs(), board(office)
     return story
 
@@ -104,8 +111,8 @@ def is_merged(office: Office, practice: str) -> bool:
 
 def restarted(office: Office, *words: str) -> subprocess.Popen[str]:
     """Started again until it reads the slot, as a service would: what the one before held may not be free yet."""
-    wait_until(lambda: not office.is_captured(), 60)
-    deadline = time.monotonic() + 300
+    wait_until(lambda: not office.is_captured(), PATIENTLY)
+    deadline = time.monotonic() + PATIENTLY
     process = office.start(*words)
     while not office.is_captured() and time.monotonic() < deadline:
         if process.poll() is not None:
@@ -114,12 +121,12 @@ def restarted(office: Office, *words: str) -> subprocess.Popen[str]:
     return process
 
 
-def wait_until(true: Callable[[], bool], seconds: float) -> float:
-    """How long it took; the caller's tests say what is wrong where it never came true."""
-    begun = time.monotonic()
-    while time.monotonic() - begun < seconds and not true():
+def wait_until(true: Callable[[], bool], seconds: float) -> bool:
+    """Whether it came true in time; the caller's tests say what is wrong where it did not."""
+    until = time.monotonic() + seconds
+    while not (came := true()) and time.monotonic() < until:
         time.sleep(0.2)
-    return time.monotonic() - begun
+    return came
 
 
 def shorter(office: Office, *, merge_seconds: int) -> None:
@@ -149,12 +156,15 @@ def kill(process: subprocess.Popen[str]) -> None:
         process.wait()
 
 
-def test_a_change_is_seen_within_a_minute(story: Story) -> None:
-    assert story.seconds["a change"] < A_MINUTE
+def test_a_change_is_seen_while_the_applications_run(story: Story) -> None:
+    assert story.alive_when_seen
 
 
 def test_a_giant_holds_nobody_up(story: Story) -> None:
-    assert story.seconds["a change beside a giant"] < A_MINUTE
+    """Who committed after it is merged before the last of its pieces."""
+    assert len(story.pieces_of_the_giant) > 1
+    assert story.merged_beside_a_giant is not None
+    assert story.merged_beside_a_giant < story.pieces_of_the_giant[-1]
 
 
 def test_an_application_that_dies_while_it_merges_leaves_its_group_to_the_next(story: Story) -> None:
@@ -182,7 +192,7 @@ def test_an_application_whose_merge_hangs_ends_itself_and_says_whose_it_was(stor
         kill(story.processes[each])
     shorter(office, merge_seconds=45)
     office.sql("UPDATE visits SET note = 'hangs' WHERE id = 1")
-    wait_until(lambda: any(each["waiting_entries"] for each in board(office)), 60)
+    wait_until(lambda: any(each["waiting_entries"] for each in board(office)), PATIENTLY)
     for file in (office.lake / "raw" / "clinics" / "practices" / "tables" / "visits").rglob("*.parquet"):
         file.unlink()
         os.mkfifo(file)

@@ -87,10 +87,10 @@ def wait_until(true: Callable[[], bool], seconds: float = 60.0) -> bool:
 def test_practices_without_a_run_are_paged_for_once_before_and_once_after_their_time(
     lab: Lab, own_postgres: PostgresServer
 ) -> None:
-    due = datetime.now(UTC) + timedelta(seconds=25)
+    due = datetime.now(UTC) + timedelta(seconds=40)
     if due.date() != datetime.now(UTC).date():  # a morning that is expected after midnight is tomorrow's
-        time.sleep(30)
-        due = datetime.now(UTC) + timedelta(seconds=25)
+        time.sleep(45)
+        due = datetime.now(UTC) + timedelta(seconds=40)
     lab.expect_at(due)
     with (lab.folder / "watch.log").open("w") as log:
         words = [
@@ -104,7 +104,7 @@ def test_practices_without_a_run_are_paged_for_once_before_and_once_after_their_
         ]
         watch = subprocess.Popen(lab.command(*words), env=lab.environment(), stdout=log, stderr=log)
     try:
-        assert wait_until(lambda: len(lab.pages()) == 1, 20)
+        assert wait_until(lambda: len(lab.pages()) == 1, 35)
         (risk,) = lab.pages()
         assert risk["title"] == "0 practices of clinics are late, 2 at risk"
         assert [line.split(":")[0] for line in risk["lines"]] == ["busy", "quiet"]
