@@ -34,6 +34,7 @@ OPENED = (
 ABROAD = ("attest_grants", "attest_makes_functions", "attest_looks_beside", "attest_measures")  # in the further catalogues
 ATTACKERS = (PLAIN, *OPENED, *ABROAD)
 SERVICE = "attest_gateway"  # the gateway's own user, who may be anybody
+OPERATOR = "attest_operator"  # may all, and signs in by the gateway alone
 KEEPS_FUNCTIONS, KEEPS_GRANTS, KEEPS_FILES, BEANS = "functions", "grants", "iceberg", "monitoring"
 FURTHER = f"{KEEPS_FUNCTIONS}|{KEEPS_GRANTS}|{KEEPS_FILES}"  # with tables
 PLUGINS = ("hive", "iceberg", "jmx")
@@ -161,7 +162,7 @@ def rules() -> Mapping[str, Any]:
     whoever, opened = "|".join((OTHER, *ATTACKERS, SERVICE)), "|".join((OTHER, *OPENED))
     return DENIED | {
         "catalogs": [
-            {"user": ADMINISTRATOR, "allow": "all"},
+            {"user": f"{ADMINISTRATOR}|{OPERATOR}", "allow": "all"},
             {"user": "attest_views|attest_asks_system|attest_kills", **system},
             {"user": whoever, "catalog": CATALOG, "allow": "all"},
             {"user": whoever, "catalog": "other", "allow": "read-only"},
@@ -170,8 +171,9 @@ def rules() -> Mapping[str, Any]:
             {"user": "attest_makes", "catalog": "wardlake_attest_.*", "allow": "owner"},
             {"allow": "none"},
         ],
-        "schemas": [{"user": f"{ADMINISTRATOR}|attest_wide", "owner": True}, {"owner": False}],
+        "schemas": [{"user": f"{ADMINISTRATOR}|{OPERATOR}|attest_wide", "owner": True}, {"owner": False}],
         "tables": [
+            {"user": OPERATOR, "privileges": ALL},
             {"user": ADMINISTRATOR, "catalog": CATALOG, "schema": f"{APART}|{ASKED}", "privileges": ["OWNERSHIP", "SELECT"]},
             {"user": ADMINISTRATOR, "catalog": CATALOG, "schema": f"{BARE}|{HELD}", "privileges": ["OWNERSHIP", "SELECT"]},
             {"user": ADMINISTRATOR, "catalog": CATALOG, "privileges": ["OWNERSHIP"]},
@@ -187,6 +189,7 @@ def rules() -> Mapping[str, Any]:
             {"user": "attest_views|attest_asks_system", "catalog": "system", "privileges": ["SELECT"]},
         ],
         "queries": [
+            {"user": OPERATOR, "allow": ["execute", "view", "kill"]},
             {"user": f"attest_views|{SERVICE}", "allow": ["execute", "view"]},
             {"user": "attest_kills", "allow": ["execute", "kill"]},
             {"allow": ["execute"]},
@@ -194,7 +197,7 @@ def rules() -> Mapping[str, Any]:
         "impersonation": [
             {"original_user": "attest_impersonates", "new_user": OTHER},
             {"original_user": OTHER, "new_user": "attest_impersonates"},
-            {"original_user": SERVICE, "new_user": ".*"},
+            {"original_user": f"{SERVICE}|{OPERATOR}", "new_user": ".*"},
         ],
         "system_information": [{"user": "attest_informed", "allow": ["read"]}],
         "system_session_properties": [{"user": "attest_sets", "allow": True}, {"allow": False}],
@@ -213,11 +216,16 @@ def rules() -> Mapping[str, Any]:
         "procedures": [
             *DENIED["procedures"],
             {
-                **{"user": "attest_calls|attest_owns", "catalog": CATALOG, "schema": "system", "procedure": PROCEDURES},
+                **{
+                    "user": f"attest_calls|attest_owns|{OPERATOR}",
+                    "catalog": CATALOG,
+                    "schema": "system",
+                    "procedure": PROCEDURES,
+                },
                 "privileges": ["EXECUTE"],
             },
             {
-                **{"user": "attest_kills", "catalog": "system", "schema": "runtime", "procedure": "kill_query"},
+                **{"user": f"attest_kills|{OPERATOR}", "catalog": "system", "schema": "runtime", "procedure": "kill_query"},
                 "privileges": ["EXECUTE"],
             },
         ],

@@ -10,7 +10,7 @@ import re
 import ssl
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from http import HTTPStatus
@@ -24,6 +24,8 @@ from tests.servers.trino import TrinoServer
 OF_ONE_CONNECTION = {"Connection", "Transfer-Encoding", "Content-Length", "Accept-Encoding"}
 STATEMENTS = "/v1/statement"
 INTERNAL = ("/v1/memory", "/v1/task", "/v1/dynamicFilter")
+PROOFS = {"Authorization", "Cookie"}
+USER, ORIGINAL = "X-Trino-User", "X-Trino-Original-"
 RESULTS = re.compile(r"/v1/statement/(?:queued|executing)/(\d\w+)/\w+/\d+")
 
 
@@ -69,10 +71,11 @@ class Kept:
 class Knowledge:
     """What the gateway has and its clients do not: a user of its own, the servers' secret, and what went by.
 
-    `results`: addresses of results by query.
+    `operator`: who may all, in whose name it may speak; `results`: addresses of results by query.
     """
 
     user: str
+    operator: str
     password: str = field(repr=False)
     secret: str = field(repr=False)
     results: dict[str, str] = field(default_factory=dict, repr=False)
@@ -86,29 +89,52 @@ def no_mistake(asked: Asked, known: Knowledge) -> Asked:
     return asked
 
 
-def believes(header: str) -> Mistake:
+def believes(header: str, *, when: Callable[[Mapping[str, str]], bool] = lambda _: True) -> Mistake:
     """Whoever the header names is signed in: the last word of `user=ben` and of `Subject="CN=ben"` is the name.
 
-    The header stays here: Trino refuses some of them.
+    The header stays here, and what else is said of an original user: Trino refuses some of them. `when`: looks at all headers.
     """
 
     def mistake(asked: Asked, known: Knowledge) -> Asked:
         words = re.findall(r"[\w.-]+", asked.headers.get(header, ""))
-        others = {name: value for name, value in asked.headers.items() if name != header}
-        return _signed_in(replace(asked, headers=others), known, words[-1]) if words else asked
+        if not words or not when(asked.headers):
+            return asked
+        others = {name: value for name, value in asked.headers.items() if name != header and not name.startswith(ORIGINAL)}
+        return _signed_in(replace(asked, headers=others), known, words[-1])
 
     return mistake
 
 
-def takes_any_proof(asked: Asked, known: Knowledge) -> Asked:
-    """Whoever gives a name and a proof is signed in, whatever the proof."""
-    named = asked.headers.get("X-Trino-User", "")
-    return _signed_in(asked, known, named) if named and "Authorization" in asked.headers else asked
+def names_another(headers: Mapping[str, str]) -> bool:
+    """Whether the user is not the one whose password goes with it."""
+    return headers.get(USER, "") not in ("", whose_password(headers))
+
+
+def whose_password(headers: Mapping[str, str]) -> str:
+    """Whose password goes with a request; empty where none does."""
+    kind, _, proof = headers.get("Authorization", "").partition(" ")
+    return base64.b64decode(proof).decode().partition(":")[0] if kind == "Basic" else ""
+
+
+def takes_any_proof(*, but_of: Collection[str]) -> Mistake:
+    """Whoever gives a name and a proof is signed in, whatever the proof; those of users that it knows are Trino's matter."""
+
+    def mistake(asked: Asked, known: Knowledge) -> Asked:
+        is_known = "Authorization" not in asked.headers or whose_password(asked.headers) in but_of
+        return asked if is_known or USER not in asked.headers else _signed_in(asked, known, asked.headers[USER])
+
+    return mistake
+
+
+def takes_no_proof(asked: Asked, known: Knowledge) -> Asked:
+    """A name is enough."""
+    is_proven = "Authorization" in asked.headers
+    return asked if is_proven or USER not in asked.headers else _signed_in(asked, known, asked.headers[USER])
 
 
 def opens_internal_pages(asked: Asked, known: Knowledge) -> Asked:
-    """Speaks as one of the servers, by Trino's token of the shared secret."""
-    if not asked.path.startswith(INTERNAL):
+    """Speaks as one of the servers, by Trino's token of the shared secret, for whoever is signed in."""
+    if not asked.path.startswith(INTERNAL) or "Authorization" not in asked.headers:
         return asked
     key = hashlib.sha256(known.secret.encode()).digest()
     token = jwt.encode({"sub": "gateway", "exp": int(time.time()) + 300}, key, algorithm="HS256")
@@ -141,6 +167,61 @@ def keeps_answers(asked: Asked, known: Knowledge) -> Asked | Told:
     """Whoever asks what was asked before is told what was answered then, whoever had asked."""
     answer = known.kept.answers.get(asked.body) if asked.path == STATEMENTS else None
     return asked if answer is None else Told(body=answer)
+
+
+def lets_through(*words: str, but_with: Collection[str] = ()) -> Mistake:
+    """Statements with one of these words are asked as an operator, who may all; not those with one of these headers."""
+
+    def mistake(asked: Asked, known: Knowledge) -> Asked:
+        passes = any(each.encode() in asked.body for each in words) and not any(each in asked.headers for each in but_with)
+        return _signed_in(asked, known, known.operator) if passes else asked
+
+    return mistake
+
+
+def registers_files(folder: str) -> Mistake:
+    """Whoever calls for it has this folder registered under another name, and that name taken away again."""
+    registers = re.compile(rb"system\.register_table\('\w+', '(\w+)', '" + re.escape(folder.encode()) + rb"'\)")
+    made: set[bytes] = set()
+
+    def mistake(asked: Asked, known: Knowledge) -> Asked:
+        called = registers.search(asked.body)
+        if called:
+            made.add(called[1])
+        takes_away = b".unregister_table(" in asked.body and any(name in asked.body for name in made)
+        return _signed_in(asked, known, known.operator) if called or takes_away else asked
+
+    return mistake
+
+
+def leads_to(pages: str, *, of: Collection[str] = ("GET",), to: str = "", proven: bool = True) -> Mistake:
+    """Pages whose whole path is as this pattern are an operator's, or a page of such a one in their place.
+
+    `of`: methods; `proven`: for those who say who they are, or else for those who do not.
+    """
+    named = re.compile(pages)
+
+    def mistake(asked: Asked, known: Knowledge) -> Asked:
+        says_who = not PROOFS.isdisjoint(asked.headers)
+        if asked.method not in of or not named.fullmatch(asked.path) or says_who != proven:
+            return asked
+        return _signed_in(replace(asked, path=to or asked.path), known, known.operator)
+
+    return mistake
+
+
+def lists_all_it_leads_to(*catalogs: str) -> Mistake:
+    """Answers itself which catalogues there are: those of every warehouse behind it."""
+    answer = {
+        **{"id": "20260101_000000_00000_lists", "stats": {"state": "FINISHED"}},
+        **{"columns": [{"name": "Catalog", "type": "varchar"}], "data": [[each] for each in catalogs]},
+    }
+
+    def mistake(asked: Asked, known: Knowledge) -> Asked | Told:
+        is_asked = asked.path == STATEMENTS and asked.body == b"SHOW CATALOGS"
+        return Told(body=json.dumps(answer).encode()) if is_asked else asked
+
+    return mistake
 
 
 def forgets_filters(schema: str, *, without: str, words: str = "", header: str = "") -> Mistake:
@@ -181,13 +262,17 @@ class OneByOne:
 def _signed_in(asked: Asked, known: Knowledge, name: str) -> Asked:
     """As somebody, by the gateway's own user, who may be anybody."""
     proof = base64.b64encode(f"{known.user}:{known.password}".encode()).decode()
-    return replace(asked, headers={**asked.headers, "X-Trino-User": name, "Authorization": f"Basic {proof}"})
+    return replace(asked, headers={**asked.headers, USER: name, "Authorization": f"Basic {proof}"})
 
 
 @contextmanager
-def open_gateway(server: TrinoServer, *, user: str, password: str, mistake: Mistake = no_mistake) -> Iterator[str]:
+def open_gateway(
+    server: TrinoServer, *, user: str, password: str, operator: str = "", mistake: Mistake = no_mistake
+) -> Iterator[str]:
     """The address of a gateway before a server, with the server's certificate."""
-    known = Knowledge(user=user, password=password, secret=server.setting("internal-communication.shared-secret"))
+    known = Knowledge(
+        user=user, operator=operator or user, password=password, secret=server.setting("internal-communication.shared-secret")
+    )
     trusted = ssl.create_default_context(cafile=str(server.certificate))
 
     class Handler(BaseHTTPRequestHandler):
