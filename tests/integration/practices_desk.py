@@ -7,7 +7,7 @@ import shutil
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -267,3 +267,22 @@ def make_desk(
         ports = Wiring(environment=settings.environment, lake=str(folder / "lake"), root=settings.root, session=lambda: spark)
         practices = open_practices(settings, ports, "clinics")
         yield Desk(spark=spark, folder=folder, registry=registry.dsn, practices=practices)
+
+
+@dataclass
+class SetClock:
+    """A clock that is so far from the system's."""
+
+    ahead: timedelta
+
+    def now(self) -> datetime:
+        return datetime.now(UTC) + self.ahead
+
+
+def with_clock(practices: Practices, ahead: timedelta) -> Practices:
+    """The same by another machine's clock."""
+    ports = practices.ports
+    assert isinstance(ports, Wiring)
+    other = replace(ports)
+    other.__dict__["clock"] = SetClock(ahead)  # as the cached port
+    return replace(practices, ports=other)

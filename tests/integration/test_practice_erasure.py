@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import date
+from datetime import date, timedelta
 
 import pytest
 from pyspark.sql import SparkSession
-from tests.integration.practices_desk import Desk, cells, make_desk, meanwhile, patient, visit
+from tests.integration.practices_desk import Desk, cells, make_desk, meanwhile, patient, visit, with_clock
 from tests.servers.postgres import PostgresServer
 
 from wardlake.model.errors import ConfigurationError, RunLocked
@@ -16,6 +16,7 @@ from wardlake.model.practices import Lane, LaneSpec
 from wardlake.pipelines.practices import ingest, marts, quarantine
 from wardlake.pipelines.practices.erased import ERASED, UNFINISHED
 from wardlake.pipelines.practices.erasure import ERASING, erase_patient
+from wardlake.pipelines.practices.freshness import alarm_erasures
 from wardlake.pipelines.practices.ingest import TABLE_LOCK, Merged, merge_lease
 from wardlake.pipelines.practices.marts import MART_LOCK, build_marts, what_is_built
 from wardlake.pipelines.practices.quarantine import QUARANTINE_LOCK
@@ -88,6 +89,13 @@ def test_an_erasure_that_breaks_off_is_finished_by_the_next(desk: Desk, monkeypa
         with pytest.raises(RunLocked):
             erase_patient(desk.practices, str(FIRST), told=str)
     assert visits(desk) == {"north": 4, "south": 1, "west": 1}
+    assert not alarm_erasures(desk.practices, str)  # it may be at work
+    tomorrow = with_clock(desk.practices, timedelta(days=1))
+    assert alarm_erasures(tomorrow, str)
+    page = desk.pages()[-1]
+    assert page["title"] == "Erasures of patients of clinics that are not finished: 1"
+    assert page["runbook"] == "docs/runbooks/erasure-unfinished.md"
+    assert [line.split("UTC: ")[1] for line in page["lines"]] == ["north, west"]
     kept = str(registry.find(UNFINISHED))
     assert ("west" in kept, str(FIRST) in kept, "5555555" in kept) == (True, False, False)
     done = erase_patient(desk.practices, str(FIRST), told=str)
@@ -96,6 +104,7 @@ def test_an_erasure_that_breaks_off_is_finished_by_the_next(desk: Desk, monkeypa
     everything = cells(desk)
     assert [each for each in (str(FIRST), "5555555", "Zyxwvut", "canary note", "canary waits") if each in everything] == []
     assert (desk.standing("north")[0], registry.find(UNFINISHED)) == ("ready", [])
+    assert not alarm_erasures(tomorrow, str)
     assert stages(desk)[2:] == ["begun", "begun", "begun", "done"]
 
 

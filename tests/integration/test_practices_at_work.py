@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -13,7 +13,7 @@ import pytest
 from py4j.protocol import Py4JNetworkError
 from pyspark.errors import PySparkException
 from pyspark.sql import DataFrame, SparkSession
-from tests.integration.practices_desk import Desk, make_desk, patient, visit
+from tests.integration.practices_desk import Desk, make_desk, patient, visit, with_clock
 from tests.servers.postgres import PostgresServer
 
 from wardlake.adapters.delta_tables import DeltaTables
@@ -26,10 +26,8 @@ from wardlake.pipelines.practices.content import find_speaking
 from wardlake.pipelines.practices.freshness import alarm_clock, alarm_silence, document, look, text_of
 from wardlake.pipelines.practices.ingest import OUTLASTED, prepare_tables
 from wardlake.pipelines.practices.onboard import onboard, release
-from wardlake.pipelines.practices.opening import Practices
 from wardlake.pipelines.practices.unite import MERGED, unite
 from wardlake.practices.log_entries import Problem
-from wardlake.wiring import Wiring
 
 
 @pytest.fixture(scope="module")
@@ -122,24 +120,6 @@ def test_a_practice_whose_name_reads_as_another_s_is_not_let_in(desk: Desk) -> N
     with pytest.raises(ConfigurationError) as refused:
         desk.let_in("North ")
     assert "'North ' and 'north'" in refused.value.what
-
-
-@dataclass
-class SetClock:
-    """A clock that is so far from the system's."""
-
-    ahead: timedelta
-
-    def now(self) -> datetime:
-        return datetime.now(UTC) + self.ahead
-
-
-def with_clock(practices: Practices, ahead: timedelta) -> Practices:
-    ports = practices.ports
-    assert isinstance(ports, Wiring)
-    other = replace(ports)
-    other.__dict__["clock"] = SetClock(ahead)  # as the cached port
-    return replace(practices, ports=other)
 
 
 @pytest.mark.parametrize("days", [-2, 2])

@@ -7,6 +7,7 @@ import hmac
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
@@ -19,7 +20,7 @@ from wardlake.tokens.keyring import KeyRing, KeyUse, key_name, open_ring
 
 PURPOSE, DOMAIN = "practices", "erasure"
 ERASED = "practice-erased-patients"  # by source and keyed hash: when, and under which version of the key
-UNFINISHED = "practice-erasures"  # by source and keyed hash: what an erasure concerns, from its first write until it is done
+UNFINISHED = "practice-erasures"  # by source and keyed hash: what an erasure concerns and when it was tried, until it is done
 Row = tuple[str, str, str]  # its practice, table and key
 Nowhere = tuple[None, None, None]
 NOWHERE: Nowhere = (None, None, None)
@@ -68,14 +69,21 @@ def keep_erasure(practices: Practices, erasure: Erasure) -> None:
     registry, key = practices.ports.registry, f"{practices.spec.name}/{erasure.known_as}"
     version = erasure.ring.versions[DOMAIN]
     rows = {digest: None if commit is None else [str(commit), *rest] for digest, (commit, *rest) in sorted(erasure.rows.items())}
-    document = {"practices": sorted(erasure.practices), "rows": rows, "key_version": version}
+    now = practices.ports.clock.now().isoformat()
+    document = {"practices": sorted(erasure.practices), "rows": rows, "key_version": version, "at": now}
     registry.put(UNFINISHED, key, document)
-    registry.insert(ERASED, key, {"at": practices.ports.clock.now().isoformat(), "key_version": version})
+    registry.insert(ERASED, key, {"at": now, "key_version": version})
 
 
 def end_erasure(practices: Practices, erasure: Erasure) -> None:
     """All of it is done: which rows there were is forgotten."""
     practices.ports.registry.delete(UNFINISHED, f"{practices.spec.name}/{erasure.known_as}")
+
+
+def unfinished_erasures(practices: Practices) -> list[tuple[datetime, list[str]]]:
+    """When each erasure that is not done was last tried, and which practices it concerns; the oldest first."""
+    found = practices.ports.registry.find(UNFINISHED, f"{practices.spec.name}/")
+    return sorted((datetime.fromisoformat(document["at"]), list(document["practices"])) for _, document in found)
 
 
 def without_erased(practices: Practices, entries: list[LogEntry], told: Told) -> list[LogEntry]:

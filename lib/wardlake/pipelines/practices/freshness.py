@@ -16,6 +16,7 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from wardlake.model.practices import PracticeState
+from wardlake.pipelines.practices.erased import unfinished_erasures
 from wardlake.pipelines.practices.marts import marts_that_can_be_built, what_is_built
 from wardlake.pipelines.practices.opening import Practices, Told
 from wardlake.pipelines.practices.pace import paces
@@ -29,9 +30,11 @@ from wardlake.practices.log_entries import NOBODY
 RUNBOOK = "docs/runbooks/practice-late.md"
 RUNBOOK_SILENT = "docs/runbooks/capture-stopped.md"
 RUNBOOK_ASIDE = "docs/runbooks/practice-set-aside.md"
+RUNBOOK_ERASURE = "docs/runbooks/erasure-unfinished.md"
 PAGED = "practice-freshness-pages"
 NAMED_IN_A_PAGE = 50
 CLOCKS_AGREE_SECONDS = 60
+ERASED_WITHIN_HOURS = 1  # the longest that an erasure is left alone
 _ALARMING = (Freshness.AT_RISK, Freshness.LATE)
 
 
@@ -131,6 +134,7 @@ def watch(practices: Practices, names: Collection[str], outputs: Outputs, *, eve
             alarm(practices, seen.verdicts, told)
             alarm_clock(practices, told)
             alarm_silence(practices, told)
+            alarm_erasures(practices, told)
             blind = ""
             write(outputs, document(practices, seen), seen)
         except RegistryUnavailable as problem:
@@ -181,6 +185,24 @@ def alarm_silence(practices: Practices, told: Told) -> bool:
         title=f"Nothing of {practices.spec.name} is known to be captured since {captured_to.astimezone(UTC):%Y-%m-%d %H:%M} UTC",
         lines=("capture has ended or cannot go on, or the service that drops change files is silent: no day ends meanwhile",),
         runbook=RUNBOOK_SILENT,
+        run_id="",
+    )
+    return _page(practices, page, told)
+
+
+def alarm_erasures(practices: Practices, told: Told) -> bool:
+    """Page, once a day, where a patient's erasure was begun and is not done: what is left of the patient is shown until it is."""
+    latest = _now(practices) - timedelta(hours=ERASED_WITHIN_HOURS)
+    overdue = [(at, names) for at, names in unfinished_erasures(practices) if at < latest]
+    if not overdue:
+        return False
+    page = Page(
+        key=f"practices/{practices.spec.name}/erasures/{_now(practices):%Y-%m-%d}",
+        title=f"Erasures of patients of {practices.spec.name} that are not finished: {len(overdue)}",
+        lines=tuple(
+            f"tried {at.astimezone(UTC):%Y-%m-%d %H:%M} UTC: {', '.join(names)}" for at, names in overdue[:NAMED_IN_A_PAGE]
+        ),
+        runbook=RUNBOOK_ERASURE,
         run_id="",
     )
     return _page(practices, page, told)
