@@ -1,6 +1,7 @@
 """Whether a small practice waits for a large one: freshness with and without a giant in backfill, beside one queue for all.
 
     python -m tests.benchmarks.practices --practices 1000 --rows 750 --seconds 120
+    python -m tests.benchmarks.practices --practices 1000 --rows 750 --only steady
     python -m tests.benchmarks.practices --practices 1000 --rows 50 --only memory
 
 A real PostgreSQL holds the practices' rows and the queue; capture and both lanes are processes of their own. Practices come with
@@ -165,16 +166,19 @@ def main() -> None:
     parser.add_argument("--seconds", type=int, default=120)
     parser.add_argument("--transaction", type=int, default=1_000_000, help="rows of the giant's one transaction")
     parser.add_argument("--rounds", type=int, default=5, help="of changes, after which memory is looked at")
-    parser.add_argument("--only", choices=("freshness", "memory"), help="measure this part alone")
+    parser.add_argument("--only", choices=("steady", "freshness", "memory"), help="measure this alone; steady: without a giant")
     parser.add_argument("--keep", action="store_true", help="leave the folder with logs")
     arguments = parser.parse_args()
     folder = Path(tempfile.mkdtemp(prefix="practices-"))
     measured: dict[str, Any] = {"practices": arguments.practices}
     try:
-        if arguments.only != "memory":
+        if arguments.only == "steady":
+            with site(folder / "steady", arguments.practices, arguments.rows) as made:
+                measured |= measure_steady(made, arguments.seconds)
+        if arguments.only in (None, "freshness"):
             with site(folder / "freshness", arguments.practices, arguments.rows, giants=GIANTS) as made:
                 measured |= measure(made, arguments.seconds, arguments.transaction)
-        if arguments.only != "freshness":
+        if arguments.only in (None, "memory"):
             measured["memory"] = compare_memory(folder, arguments.practices, arguments.rows, arguments.rounds)
         print(json.dumps(measured, indent=2))
     finally:
@@ -282,6 +286,15 @@ def measure(made: Site, seconds: int, transaction: int) -> dict[str, Any]:
         "ratio_less_the_fixed_part": round((whole["cpu"] - groups * fixed) / one_job, 2),
         "a_small_change_beside_a_transaction": {"rows": transaction, "seconds": round(million, 1)},
     }
+
+
+def measure_steady(made: Site, seconds: int) -> dict[str, Any]:
+    """How long a change takes while nothing else goes on."""
+    onboarded = bring_on_board(made)
+    begin_steady(made)
+    rate = LOAD * len(made.practices) / round_of_changes(made, made.practices)["seconds"]
+    alone = freshness_of(arrive(made, rate, seconds))
+    return {"seconds_to_onboard_all": round(onboarded), "arrivals_a_second": round(rate, 2), "steady_alone": alone}
 
 
 def compare_memory(folder: Path, practices: int, rows: int, rounds: int) -> dict[str, Any]:
