@@ -120,7 +120,7 @@ def test_a_long_transaction_comes_in_pieces_and_is_acknowledged_as_one(lab: Lab)
 
 def told_when_silent(stream: PostgresChanges, mark: str) -> bool:
     """As capture does it: what may be forgotten is acknowledged first."""
-    until = time.monotonic() + 60
+    until = time.monotonic() + 300
     while time.monotonic() < until and not stream.has_told(mark):
         batch = stream.read(most=10, seconds=0.05)
         if batch.changes:

@@ -77,7 +77,7 @@ def lab(own_postgres: PostgresServer, tmp_path: Path) -> Lab:
     return Lab(folder=tmp_path, database=database, queue=queue)
 
 
-def wait_until(true: Callable[[], bool], seconds: float = 60.0) -> bool:
+def wait_until(true: Callable[[], bool], seconds: float = 300.0) -> bool:
     until = time.monotonic() + seconds
     while time.monotonic() < until and not true():
         time.sleep(0.2)
