@@ -21,10 +21,9 @@ from typing import Any
 
 from tests.dags.night_office import YESTERDAY, capture, drop, hang, make_night_office, prescriptions
 from tests.end_to_end.practices_office import Office
-from tests.end_to_end.test_practices_applications import kill
 from tests.servers.airflow import ENDED, AirflowServer, night_environment, start_airflow
 from tests.servers.postgres import start_postgres
-from tests.servers.processes import ROOT, running
+from tests.servers.processes import ROOT, kill_all, running
 from tests.servers.receivers import WebhookReceiver, webhook_receiver
 
 from wardlake.adapters.spark_session import start_session
@@ -61,7 +60,7 @@ def measure(folder: Path, practices: int, minutes: float, ends: ExitStack) -> di
     say("Airflow has read the night's DAG")
     happen(office, practices - 2)
     steady = office.start("work", "--lane", "steady")
-    ends.callback(kill, steady)
+    ends.callback(kill_all, steady)
     return watch(office, server, receiver, practices, minutes)
 
 

@@ -3,57 +3,27 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 import psycopg
 import pytest
-from tests.servers.postgres import Database, PostgresServer
+from tests.contract.work_queue_steps import DAY, GIANT, SMALL, arrive, state, take, taken
+from tests.servers.postgres import Database
 
 from wardlake.adapters.postgres_work_queue import UNKNOWN, PostgresWorkQueue
-from wardlake.model.practices import Lane, LaneSpec, Lease, PracticeState, Standing
+from wardlake.model.practices import Lane, LaneSpec, Lease, Standing
 from wardlake.ports.registry import RegistryUnavailable
 from wardlake.ports.work_queue import Arrived, WorkQueue
 
 IMPLEMENTATIONS = ("postgres_work_queue",)
-GIANT = 1000
-SMALL = 100
-DAY = datetime(2026, 1, 31, 8, tzinfo=UTC)
 
 
 @pytest.fixture
-def database(migrated_database: Database, postgres_server: PostgresServer) -> Database:
-    """As the pipeline's role, which owns nothing."""
-    return migrated_database.as_user(*postgres_server.new_role(member_of="wardlake_pipeline"))
-
-
-@pytest.fixture
-def queue(database: Database) -> WorkQueue:
-    made = PostgresWorkQueue(database.dsn, "clinics")
+def queue(pipeline_database: Database) -> WorkQueue:
+    made = PostgresWorkQueue(pipeline_database.dsn, "clinics")
     made.onboard(["north", "south", "west"], Lane.STEADY)
     return made
-
-
-def arrive(queue: WorkQueue, rows: Mapping[str, int], *, at: datetime = DAY) -> int:
-    batch = queue.next_batch()
-    queue.enqueue(batch, {name: Arrived(rows=count, committed_at=at) for name, count in rows.items()}, giant_rows=GIANT)
-    return batch
-
-
-def taken(lease: Lease | None) -> list[tuple[str, int]]:
-    return [(piece.practice, piece.rows) for piece in lease.pieces] if lease else []
-
-
-def take(queue: WorkQueue, lane: Lane = Lane.STEADY, **limits: int) -> Lease:
-    lease = queue.take(lane, LaneSpec(**{"slots": 9, **limits}))
-    assert lease is not None
-    return lease
-
-
-def state(queue: WorkQueue, practice: str = "north") -> PracticeState:
-    (found,) = queue.states([practice])
-    return found
 
 
 def test_whom_nobody_let_in_is_told_once(queue: WorkQueue) -> None:
@@ -62,9 +32,9 @@ def test_whom_nobody_let_in_is_told_once(queue: WorkQueue) -> None:
     assert queue.enqueue(queue.next_batch(), arrived, giant_rows=GIANT) == []
 
 
-def test_batches_have_growing_numbers(queue: WorkQueue, database: Database) -> None:
+def test_batches_have_growing_numbers(queue: WorkQueue, pipeline_database: Database) -> None:
     assert [queue.next_batch(), queue.next_batch()] == [1, 2]
-    assert PostgresWorkQueue(database.dsn, "others").next_batch() == 1
+    assert PostgresWorkQueue(pipeline_database.dsn, "others").next_batch() == 1
 
 
 def test_what_was_acknowledged_is_remembered(queue: WorkQueue) -> None:
@@ -193,14 +163,14 @@ def test_a_group_has_its_limits_and_turns_go_round(queue: WorkQueue) -> None:
     assert [len(take(queue, practices=2).pieces), len(take(queue, practices=2).pieces)] == [2, 1]
 
 
-def test_one_practice_is_never_in_two_leases(queue: WorkQueue, database: Database) -> None:
+def test_one_practice_is_never_in_two_leases(queue: WorkQueue, pipeline_database: Database) -> None:
     names = [f"p{n:03}" for n in range(60)]
     queue.onboard(names, Lane.STEADY)
     arrive(queue, dict.fromkeys(names, 1))
     leases: list[Lease] = []
 
     def worker() -> None:
-        own = PostgresWorkQueue(database.dsn, "clinics")
+        own = PostgresWorkQueue(pipeline_database.dsn, "clinics")
         while (lease := own.take(Lane.STEADY, LaneSpec(slots=99, practices=4))) is not None:
             leases.append(lease)
 
@@ -389,32 +359,32 @@ def test_a_practice_read_anew_begins_from_there_also_out_of_quarantine(queue: Wo
     assert (piece.practice, piece.base) == ("north", 2**70)
 
 
-def test_a_lease_from_before_the_clock_went_back_is_not_kept_for_ever(queue: WorkQueue, database: Database) -> None:
+def test_a_lease_from_before_the_clock_went_back_is_not_kept_for_ever(queue: WorkQueue, pipeline_database: Database) -> None:
     arrive(queue, {"north": 3, "south": 1})
     limits = LaneSpec(slots=1, lease_seconds=60)
     dead = queue.take(Lane.STEADY, limits)
     assert dead is not None
-    back(database, "leased_until = leased_until + interval '30 seconds'")
+    back(pipeline_database, "leased_until = leased_until + interval '30 seconds'")
     assert queue.take(Lane.STEADY, limits) is None
-    back(database, "leased_until = leased_until + interval '1 day'")
+    back(pipeline_database, "leased_until = leased_until + interval '1 day'")
     assert taken(queue.take(Lane.STEADY, limits)) == taken(dead)
     assert not queue.complete(dead, dead.pieces, small_rows=SMALL)
 
 
-def test_who_was_served_before_the_clock_went_back_has_its_turn(queue: WorkQueue, database: Database) -> None:
+def test_who_was_served_before_the_clock_went_back_has_its_turn(queue: WorkQueue, pipeline_database: Database) -> None:
     arrive(queue, {"north": 1})
     lease = take(queue)
     assert queue.complete(lease, lease.pieces, small_rows=SMALL)
-    back(database, "served_at = served_at + interval '1 day'")
+    back(pipeline_database, "served_at = served_at + interval '1 day'")
     arrive(queue, {"north": 1})
     assert taken(take(queue)) == [("north", 1)]
     arrive(queue, {"south": 1})
     assert taken(take(queue)) == [("south", 1)]
 
 
-def back(database: Database, what: str) -> None:
+def back(pipeline_database: Database, what: str) -> None:
     """As if the server's clock had gone back since: what it wrote is that far ahead of it."""
-    with psycopg.connect(database.dsn, autocommit=True) as opened:
+    with psycopg.connect(pipeline_database.dsn, autocommit=True) as opened:
         opened.execute(f"UPDATE wardlake.practices SET {what} WHERE practice IN ('north', 'south')".encode())
 
 
@@ -435,14 +405,14 @@ def test_a_commit_of_the_future_moves_no_watermark_beyond_the_store_s_clock(queu
     assert state(queue).watermark.committed_at == first
 
 
-def test_nothing_is_captured_beyond_the_store_s_clock_nor_before_what_was(queue: WorkQueue, database: Database) -> None:
+def test_nothing_is_captured_beyond_the_store_s_clock_nor_before_what_was(queue: WorkQueue, pipeline_database: Database) -> None:
     queue.caught_up(queue.now() + timedelta(days=300))
     first = queue.captured_to()
     assert first is not None
     assert first <= queue.now()
     queue.caught_up(DAY)
     assert queue.captured_to() == first
-    with psycopg.connect(database.dsn, autocommit=True) as opened:
+    with psycopg.connect(pipeline_database.dsn, autocommit=True) as opened:
         opened.execute("UPDATE wardlake.captures SET captured_to = captured_to + interval '1 day'")
     assert queue.captured_to() is None
     queue.caught_up(DAY)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from tests.contract.test_work_queue_port import GIANT, SMALL, arrive, state, take, taken
-from tests.servers.postgres import Database, PostgresServer
+from tests.contract.work_queue_steps import GIANT, SMALL, arrive, state, take, taken
+from tests.servers.postgres import Database
 
 from wardlake.adapters.postgres_work_queue import PostgresWorkQueue
 from wardlake.model.practices import Lane, LaneSpec, Standing
@@ -14,14 +14,8 @@ from wardlake.ports.work_queue import WorkQueue
 
 
 @pytest.fixture
-def database(migrated_database: Database, postgres_server: PostgresServer) -> Database:
-    """As the pipeline's role, which owns nothing."""
-    return migrated_database.as_user(*postgres_server.new_role(member_of="wardlake_pipeline"))
-
-
-@pytest.fixture
-def queue(database: Database) -> WorkQueue:
-    made = PostgresWorkQueue(database.dsn, "clinics")
+def queue(pipeline_database: Database) -> WorkQueue:
+    made = PostgresWorkQueue(pipeline_database.dsn, "clinics")
     made.onboard(["north"], Lane.STEADY)
     return made
 
@@ -48,7 +42,7 @@ def test_who_is_to_wait_is_tried_with_ever_more_until_all_that_waits_was_tried(q
 
 
 def test_capture_and_applications_that_keep_their_leases_wait_for_each_other_at_most(
-    queue: WorkQueue, database: Database
+    queue: WorkQueue, pipeline_database: Database
 ) -> None:
     names = [f"p{n:03}" for n in range(500)]
     queue.onboard(names, Lane.STEADY)
@@ -56,11 +50,11 @@ def test_capture_and_applications_that_keep_their_leases_wait_for_each_other_at_
     lease = take(queue, practices=500)
 
     def keep() -> list[bool]:
-        own = PostgresWorkQueue(database.dsn, "clinics")
+        own = PostgresWorkQueue(pipeline_database.dsn, "clinics")
         return [own.renew(lease, 60) for _ in range(20)]
 
     def capture() -> list[int]:
-        own = PostgresWorkQueue(database.dsn, "clinics")
+        own = PostgresWorkQueue(pipeline_database.dsn, "clinics")
         return [arrive(own, dict.fromkeys(reversed(names), 1)) for _ in range(20)]
 
     with ThreadPoolExecutor(2) as threads:

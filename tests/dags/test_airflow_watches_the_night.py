@@ -21,11 +21,11 @@ import pytest
 from pyspark.sql import SparkSession
 from tests.dags.night_office import YESTERDAY, capture, drop, hang, make_night_office, make_watch_office, prescriptions
 from tests.end_to_end.practices_office import Office
-from tests.end_to_end.test_practices_applications import PATIENTLY, kill, wait_until
 from tests.servers.airflow import ENDED, AirflowServer
 from tests.servers.postgres import PostgresServer
-from tests.servers.processes import runs
+from tests.servers.processes import kill_all, runs
 from tests.servers.receivers import Posted, WebhookReceiver, webhook_receiver
+from tests.waiting import wait_until
 
 from wardlake.adapters.delta_tables import DeltaTables
 from wardlake.model.practices import Lane
@@ -70,13 +70,13 @@ def night(
             hang(office)
             applications.append(office.start("work", "--lane", "steady"))
             happen(office)
-            wait_until(lambda: is_through(office, *SMALL, "fails"), PATIENTLY)
+            wait_until(lambda: is_through(office, *SMALL, "fails"))
             run = begin(airflow_server, seconds=105 + 4 * max(0, time.monotonic() - begun - AT_LEISURE))
             applications.append(office.start("work", "--lane", "backfill"))
             yield watch(office, airflow_server, run, receiver)
         finally:
             for each in applications:
-                kill(each)
+                kill_all(each)
 
 
 def come_on_board(office: Office) -> None:
@@ -107,7 +107,7 @@ def begin(server: AirflowServer, *, seconds: float) -> str:
     server.set_variable("night_deadline_seconds", round(seconds * 0.85))
     server.let_run(DAG)
     run = server.trigger(DAG, minutes=f"{seconds / 60:.2f}")
-    assert wait_until(lambda: server.task_states(DAG, run)["enqueue"] in ENDED, PATIENTLY)
+    assert wait_until(lambda: server.task_states(DAG, run)["enqueue"] in ENDED)
     return run
 
 
@@ -206,17 +206,17 @@ def test_the_watch_outlives_every_process_of_the_scheduler_and_pages_for_who_com
     looked = office.folder / "board.prom"
     watch = office.start("freshness", "--watch", "--every", "1", "--metrics", str(looked))
     try:
-        assert wait_until(looked.exists, PATIENTLY)
+        assert wait_until(looked.exists)
         killed = night.server.kill()
         assert len(killed) > len(night.server.processes)  # their children too
-        assert wait_until(lambda: not any(map(runs, killed)), PATIENTLY)
+        assert wait_until(lambda: not any(map(runs, killed)))
         with pytest.raises(OSError, match="refused"):
             night.server.ask("version")
         come_late(night.office)
-        assert wait_until(lambda: bool(pages_for("newcomer", night)), PATIENTLY)
+        assert wait_until(lambda: bool(pages_for("newcomer", night)))
         assert watch.poll() is None
     finally:
-        kill(watch)
+        kill_all(watch)
     (page,) = pages_for("newcomer", night)
     seen = f"has no marts, steady lane, merged to {YESTERDAY:%Y-%m-%d %H:%M}, estimate \\d\\d:\\d\\d, "
     assert re.search(f"newcomer: at risk, due .* UTC, {seen}", "\n".join(page["lines"]))
@@ -228,7 +228,7 @@ def come_late(office: Office) -> None:
     drop(office, prescriptions("newcomer", 1))
     capture(office)
     office.ends_well("onboard", "--practice", "newcomer", "--no-snapshot")
-    assert wait_until(lambda: is_steady(*office.board("--practice", "newcomer")), PATIENTLY)
+    assert wait_until(lambda: is_steady(*office.board("--practice", "newcomer")))
     drop(office, prescriptions("newcomer", 2, started="not a time"))
     capture(office)
 

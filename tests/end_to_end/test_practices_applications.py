@@ -17,10 +17,11 @@ import pytest
 from pyspark.sql import SparkSession
 from tests.end_to_end.practices_office import Office, make_office
 from tests.servers.postgres import PostgresServer
+from tests.servers.processes import kill_all
+from tests.waiting import PATIENTLY, wait_until
 
 pytestmark = pytest.mark.timeout(2400)
 
-PATIENTLY = 600  # seconds; how long a change takes on an idle machine is the benchmark's: tests.benchmarks.practices
 GIANT_ROWS = 6000
 GIANT = f"INSERT INTO visits SELECT n, 'giant', 1, 1, 'giant' FROM generate_series(10000, {10000 + GIANT_ROWS - 1}) n"
 
@@ -50,7 +51,7 @@ def story(spark: SparkSession, postgres_server: PostgresServer, tmp_path_factory
             yield tell(begun)
         finally:
             for each in begun.processes.values():
-                kill(each)
+                kill_all(each)
             office.close()
 
 
@@ -60,23 +61,23 @@ def tell(story: Story) -> Story:
     processes["capture"] = office.start("capture")
     for lane in ("steady", "backfill"):
         processes[lane] = office.start("work", "--lane", lane)
-    wait_until(lambda: set(office.rows("patients")) == {1, 2}, PATIENTLY)
+    wait_until(lambda: set(office.rows("patients")) == {1, 2})
 
     office.sql("INSERT INTO visits VALUES (1, 'north', 1, 1, 'small')")
-    seen = wait_until(lambda: 1 in office.rows("visits", "north"), PATIENTLY)
+    seen = wait_until(lambda: 1 in office.rows("visits", "north"))
     story.alive_when_seen = seen and all(each.poll() is None for each in processes.values())
     office.sql(GIANT, "INSERT INTO visits VALUES (2, 'north', 1, 1, 'beside a giant')")
-    wait_until(lambda: len(office.rows("visits", "giant")) == GIANT_ROWS and 2 in office.rows("visits", "north"), PATIENTLY)
+    wait_until(lambda: len(office.rows("visits", "giant")) == GIANT_ROWS and 2 in office.rows("visits", "north"))
     story.merged_beside_a_giant = office.rows("visits", "north")[2]["wardlake_merged_at"]
     story.pieces_of_the_giant = sorted({row["wardlake_merged_at"] for row in office.rows("visits", "giant").values()})
 
     with nothing_enqueued(office):
         before = log_versions(office)
         office.sql("INSERT INTO visits VALUES (3, 'north', 1, 1, 'told twice')")
-        wait_until(lambda: log_versions(office) > before, PATIENTLY)
-        kill(processes["capture"])  # what it appended, nobody waits for, and the source was not told to forget
+        wait_until(lambda: log_versions(office) > before)
+        kill_all(processes["capture"])  # what it appended, nobody waits for, and the source was not told to forget
     processes["capture"] = restarted(office, "capture")
-    wait_until(lambda: 3 in office.rows("visits", "north"), PATIENTLY)
+    wait_until(lambda: 3 in office.rows("visits", "north"))
     story.told_twice = office.told_twice()
 
     office.sql(*(f"INSERT INTO visits VALUES ({n}, 'north', 1, {n}, 'killed')" for n in range(100, 140)))
@@ -84,7 +85,7 @@ def tell(story: Story) -> Story:
     story.died_while_merging = is_merged(office, "north")
     office.sql("UPDATE visits SET cost = 0 WHERE id BETWEEN 100 AND 119", "DELETE FROM visits WHERE id BETWEEN 120 AND 139")
     processes["steady"] = office.start("work", "--lane", "steady")
-    wait_until(lambda: not any(each["waiting_entries"] for each in board(office)) and not office.differs(), PATIENTLY)
+    wait_until(lambda: not any(each["waiting_entries"] for each in board(office)) and not office.differs())
     story.differs, story.board = office.differs(), board(office)
     return story
 
@@ -111,7 +112,7 @@ def is_merged(office: Office, practice: str) -> bool:
 
 def restarted(office: Office, *words: str) -> subprocess.Popen[str]:
     """Started again until it reads the slot, as a service would: what the one before held may not be free yet."""
-    wait_until(lambda: not office.is_captured(), PATIENTLY)
+    wait_until(lambda: not office.is_captured())
     deadline = time.monotonic() + PATIENTLY
     process = office.start(*words)
     while not office.is_captured() and time.monotonic() < deadline:
@@ -119,14 +120,6 @@ def restarted(office: Office, *words: str) -> subprocess.Popen[str]:
             process = office.start(*words)
         time.sleep(0.2)
     return process
-
-
-def wait_until(true: Callable[[], bool], seconds: float) -> bool:
-    """Whether it came true in time; the caller's tests say what is wrong where it did not."""
-    until = time.monotonic() + seconds
-    while not (came := true()) and time.monotonic() < until:
-        time.sleep(0.2)
-    return came
 
 
 def shorter(office: Office, *, merge_seconds: int) -> None:
@@ -146,14 +139,7 @@ def kill_while(true: Callable[[], bool], process: subprocess.Popen[str], seconds
             break
         os.killpg(process.pid, signal.SIGCONT)
         time.sleep(0.2)
-    kill(process)
-
-
-def kill(process: subprocess.Popen[str]) -> None:
-    """The process and its JVM, at once."""
-    if process.poll() is None:
-        os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
+    kill_all(process)
 
 
 def test_a_change_is_seen_while_the_applications_run(story: Story) -> None:
@@ -189,10 +175,10 @@ def test_an_application_whose_merge_hangs_ends_itself_and_says_whose_it_was(stor
     """The store answers no more: files of the table open, and never give a byte."""
     office = story.office
     for each in ("steady", "backfill"):
-        kill(story.processes[each])
+        kill_all(story.processes[each])
     shorter(office, merge_seconds=45)
     office.sql("UPDATE visits SET note = 'hangs' WHERE id = 1")
-    wait_until(lambda: any(each["waiting_entries"] for each in board(office)), PATIENTLY)
+    wait_until(lambda: any(each["waiting_entries"] for each in board(office)))
     for file in (office.lake / "raw" / "clinics" / "practices" / "tables" / "visits").rglob("*.parquet"):
         file.unlink()
         os.mkfifo(file)
@@ -200,6 +186,6 @@ def test_an_application_whose_merge_hangs_ends_itself_and_says_whose_it_was(stor
     try:
         assert hung.wait(timeout=400) == 22
     finally:
-        kill(hung)
+        kill_all(hung)
     (page,) = [page for page in office.pages() if "did not end in its time" in page["title"]]
     assert page["lines"] == ["lane steady", "visits", "north"]

@@ -15,11 +15,13 @@ from typing import Any
 import pytest
 import trino
 from pyspark.sql import SparkSession
-from tests.end_to_end.warehouse_office import BAD_DAY, DENIED, NORTH, SOURCE, SOUTH, WEST, WarehouseOffice, open_office, until
+from tests.end_to_end.warehouse_office import BAD_DAY, DENIED, NORTH, SOURCE, SOUTH, WEST, WarehouseOffice, open_office
 from tests.servers.keycloak import KeycloakServer
 from tests.servers.postgres import PostgresServer
 from tests.servers.trino import TrinoServer, replace_file
+from tests.waiting import wait_until
 
+from wardlake.adapters.postgres_registry import PostgresRegistry
 from wardlake.pipelines.practices import policies as pipeline
 
 OBEYED_SECONDS = 10.0
@@ -230,25 +232,25 @@ def test_a_watch_closes_in_ten_seconds_and_registers_marts_that_come(office: War
     watch = office.watch()
     try:
         office.grant("eve", WEST)
-        assert until(lambda: office.sees("eve") == {WEST}, 60), (office.folder / "watch.log").read_text()
+        assert wait_until(lambda: office.sees("eve") == {WEST}, 60), (office.folder / "watch.log").read_text()
         office.revoke("rex", SOUTH)
         began = time.monotonic()
-        assert until(lambda: office.sees("rex") == {NORTH}, OBEYED_SECONDS)
+        assert wait_until(lambda: office.sees("rex") == {NORTH}, OBEYED_SECONDS)
         office.revoke("rex")
-        assert until(lambda: office.sees("rex") is None, OBEYED_SECONDS)
+        assert wait_until(lambda: office.sees("rex") is None, OBEYED_SECONDS)
         assert time.monotonic() - began < 2 * OBEYED_SECONDS
         end = datetime.now(UTC) + timedelta(seconds=20)
         office.grant("eve", WEST, until=end)
         assert office.sees("eve") == {WEST}
-        assert until(lambda: office.sees("eve") is None, 20 + OBEYED_SECONDS)
+        assert wait_until(lambda: office.sees("eve") is None, 20 + OBEYED_SECONDS)
         assert datetime.now(UTC) >= end
         office.trino.pause()
         office.revoke("ike")
-        assert until(lambda: b"ike" not in (office.trino.policies / "groups.txt").read_bytes(), OBEYED_SECONDS)
+        assert wait_until(lambda: b"ike" not in (office.trino.policies / "groups.txt").read_bytes(), OBEYED_SECONDS)
         office.trino.go_on()
-        assert until(lambda: office.is_denied("ike"), OBEYED_SECONDS)
+        assert wait_until(lambda: office.is_denied("ike"), OBEYED_SECONDS)
         office.write_mart("panel", like="visits")
-        assert until(lambda: ["panel"] in office.ask("administrator", f"SHOW TABLES FROM {SOURCE}"), 60)
+        assert wait_until(lambda: ["panel"] in office.ask("administrator", f"SHOW TABLES FROM {SOURCE}"), 60)
     finally:
         office.trino.go_on()
         watch.terminate()
@@ -353,8 +355,6 @@ def test_a_clock_that_has_gone_back_opens_nothing(
 def test_another_run_waits_for_its_turn(
     office: WarehouseOffice, applied: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from wardlake.adapters.postgres_registry import PostgresRegistry
-
     monkeypatch.setattr(pipeline, "LOCK_SECONDS", 0.2)
     with PostgresRegistry(os.environ["REGISTRY_DSN"]).lock(pipeline.LOCK):
         assert office.run("warehouse", "policies").code == 21
@@ -365,8 +365,6 @@ def test_a_file_that_is_being_written_is_not_taken_for_somebody_else_s(
     office: WarehouseOffice, applied: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Another run has put the groups in place and not kept their version yet, when this one comes."""
-    from wardlake.adapters.postgres_registry import PostgresRegistry
-
     office.policies()
     groups = (office.trino.policies / "groups.txt").read_bytes()
     kept = office.trino.policies / "versions" / f"groups-{hashlib.sha256(groups).hexdigest()}.txt.gz"
@@ -414,10 +412,10 @@ def test_rules_that_are_missing_or_broken_give_no_rows(
     else:
         replace_file(rules, broken)
     try:
-        assert until(lambda: _gives_no_rows(office), OBEYED_SECONDS)
+        assert wait_until(lambda: _gives_no_rows(office), OBEYED_SECONDS)
     finally:
         replace_file(rules, whole)
-    assert until(lambda: not _gives_no_rows(office), OBEYED_SECONDS)
+    assert wait_until(lambda: not _gives_no_rows(office), OBEYED_SECONDS)
     assert office.sees("ann") == {NORTH}
 
 
@@ -431,9 +429,9 @@ def _gives_no_rows(office: WarehouseOffice) -> bool:
 def test_groups_that_are_missing_give_no_rows_and_come_back(office: WarehouseOffice, applied: dict[str, Any]) -> None:
     office.policies()
     (office.trino.policies / "groups.txt").unlink()
-    assert until(lambda: _gives_no_rows(office), OBEYED_SECONDS)
+    assert wait_until(lambda: _gives_no_rows(office), OBEYED_SECONDS)
     office.ends_well("warehouse", "policies")
-    assert until(lambda: not _gives_no_rows(office), OBEYED_SECONDS)
+    assert wait_until(lambda: not _gives_no_rows(office), OBEYED_SECONDS)
 
 
 LATER = (datetime.now(UTC) + timedelta(days=9)).date().isoformat()

@@ -5,8 +5,7 @@ from __future__ import annotations
 import secrets
 import shutil
 import subprocess
-import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
@@ -163,16 +162,6 @@ class WarehouseOffice:
         frame = self.spark.createDataFrame(rows, schema)
         path = f"{self.lake}/marts/{SOURCE}/{name}"
         DeltaTables(self.spark).replace_partitions(path, frame, partition=PRACTICE, values=practices)
-
-
-def until(condition: Callable[[], bool], seconds: float) -> bool:
-    """Whether a condition comes true in time."""
-    deadline = time.monotonic() + seconds
-    while not condition():
-        if time.monotonic() > deadline:
-            return False
-        time.sleep(0.1)
-    return True
 
 
 def bad_conditions(*practices: str, after: int = 0) -> str:

@@ -8,7 +8,6 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -17,16 +16,19 @@ from typing import Any
 import psycopg
 import pytest
 from tests.servers.postgres import Database, PostgresServer
+from tests.waiting import wait_until
 
 from wardlake.adapters.postgres_database import migrate
 from wardlake.adapters.postgres_registry import PostgresRegistry
 from wardlake.adapters.postgres_work_queue import PostgresWorkQueue
 from wardlake.model.practices import Lane, LaneSpec
+from wardlake.pipelines.practices.erased import UNFINISHED
 from wardlake.pipelines.practices.pace import remember_pace
 from wardlake.ports.work_queue import Arrived
 
 ROOT = Path(__file__).parents[2]
 PROGRAM = Path(sys.executable).parent / "wardlake"
+RUNBOOKS = ("docs/runbooks/capture-stopped.md", "docs/runbooks/erasure-unfinished.md")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,13 +79,6 @@ def lab(own_postgres: PostgresServer, tmp_path: Path) -> Lab:
     return Lab(folder=tmp_path, database=database, queue=queue)
 
 
-def wait_until(true: Callable[[], bool], seconds: float = 300.0) -> bool:
-    until = time.monotonic() + seconds
-    while time.monotonic() < until and not true():
-        time.sleep(0.2)
-    return true()
-
-
 def test_practices_without_a_run_are_paged_for_once_before_and_once_after_their_time(
     lab: Lab, own_postgres: PostgresServer
 ) -> None:
@@ -131,6 +126,22 @@ def test_practices_without_a_run_are_paged_for_once_before_and_once_after_their_
     finally:
         watch.send_signal(signal.SIGKILL)
         watch.wait()
+
+
+def test_the_watch_pages_a_silent_capture_and_an_erasure_that_nobody_finished(lab: Lab) -> None:
+    long_ago = datetime(2026, 1, 30, 8, tzinfo=UTC)
+    lab.queue.caught_up(long_ago)
+    erasure = {"practices": ["busy"], "rows": {}, "key_version": 1, "at": long_ago.isoformat()}
+    PostgresRegistry(lab.database.dsn).put(UNFINISHED, "clinics/known-by-a-hash", erasure)
+    with (lab.folder / "watch.log").open("w") as log:
+        watch = subprocess.Popen(lab.command("--watch", "--every", "0.5"), env=lab.environment(), stdout=log, stderr=log)
+    try:
+        assert wait_until(lambda: {*RUNBOOKS} <= {page["runbook"] for page in lab.pages()})
+    finally:
+        watch.send_signal(signal.SIGKILL)
+        watch.wait()
+    found = {page["runbook"]: page["lines"] for page in lab.pages()}
+    assert found["docs/runbooks/erasure-unfinished.md"] == ["tried 2026-01-30 08:00 UTC: busy"]
 
 
 def test_the_board_says_who_is_late_and_ends_with_22(lab: Lab) -> None:

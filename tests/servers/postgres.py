@@ -183,6 +183,12 @@ def migrated_database(postgres_server: PostgresServer) -> Database:
 
 
 @pytest.fixture
+def pipeline_database(migrated_database: Database, postgres_server: PostgresServer) -> Database:
+    """A migrated database as the pipeline's role, which owns nothing."""
+    return migrated_database.as_user(*postgres_server.new_role(member_of="wardlake_pipeline"))
+
+
+@pytest.fixture
 def own_postgres() -> Iterator[PostgresServer]:
     """A server that one test may stop."""
     with running(start_postgres) as server:

@@ -57,6 +57,13 @@ def data_folder(name: str) -> Path:
     return Path(tempfile.mkdtemp(prefix=f"wardlake-{name}-"))
 
 
+def kill_all(process: subprocess.Popen[str]) -> None:
+    """A process that leads a session, and all that it started there, such as its JVM: at once."""
+    if process.poll() is None:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+
+
 def descendants(process: int) -> list[int]:
     """A process and whatever it and its children started, parents first."""
     found = [process]

@@ -20,9 +20,9 @@ from wardlake.pipelines.practices.erased import unfinished_erasures
 from wardlake.pipelines.practices.marts import marts_that_can_be_built, what_is_built
 from wardlake.pipelines.practices.opening import Practices, Told
 from wardlake.pipelines.practices.pace import paces
+from wardlake.pipelines.practices.paging import name_some, page_people
 from wardlake.pipelines.practices.unite import MERGED
 from wardlake.pipelines.practices.watching import describe, line, require_met
-from wardlake.ports.pager import Page, PagerUnavailable
 from wardlake.ports.registry import RegistryUnavailable
 from wardlake.practices.freshness import Freshness, Verdict, judge_all, metrics
 from wardlake.practices.log_entries import NOBODY
@@ -32,7 +32,6 @@ RUNBOOK_SILENT = "docs/runbooks/capture-stopped.md"
 RUNBOOK_ASIDE = "docs/runbooks/practice-set-aside.md"
 RUNBOOK_ERASURE = "docs/runbooks/erasure-unfinished.md"
 PAGED = "practice-freshness-pages"
-NAMED_IN_A_PAGE = 50
 CLOCKS_AGREE_SECONDS = 60
 ERASED_WITHIN_HOURS = 1  # the longest that an erasure is left alone
 _ALARMING = (Freshness.AT_RISK, Freshness.LATE)
@@ -138,9 +137,9 @@ def watch(practices: Practices, names: Collection[str], outputs: Outputs, *, eve
             blind = ""
             write(outputs, document(practices, seen), seen)
         except RegistryUnavailable as problem:
-            page = _blind(practices, str(problem))
-            if page.key != blind and _page(practices, page, told):
-                blind = page.key
+            hour = f"{_now(practices):%Y-%m-%d-%H}"
+            if hour != blind and _alarm_blind(practices, str(problem), hour, told):
+                blind = hour
         except OSError as problem:
             told(f"the board cannot be written: {type(problem).__name__}")
         time.sleep(every)
@@ -153,7 +152,7 @@ def alarm(practices: Practices, found: Sequence[Verdict], told: Told) -> list[st
     """
     registry = practices.ports.registry
     fresh = [each for each in found if each.freshness in _ALARMING and registry.get(PAGED, _incident(practices, each)) is None]
-    if not fresh or not _page(practices, _alarm_page(practices, fresh), told):
+    if not fresh or not _alarm_of(practices, fresh, told):
         return []
     for each in fresh:
         registry.put(PAGED, _incident(practices, each), {"at": _now(practices).isoformat()})
@@ -165,14 +164,14 @@ def alarm_clock(practices: Practices, told: Told) -> bool:
     seconds = clock_differs(practices)
     if not seconds:
         return False
-    page = Page(
-        key=f"practices/{practices.spec.name}/clock/{_now(practices):%Y-%m-%d}",
+    return _alarm(
+        practices,
+        told,
+        key=f"clock/{_now(practices):%Y-%m-%d}",
         title=f"The freshness of {practices.spec.name} is judged by a clock that differs",
         lines=(f"by {seconds} s from the queue's",),
         runbook=RUNBOOK,
-        run_id="",
     )
-    return _page(practices, page, told)
 
 
 def alarm_silence(practices: Practices, told: Told) -> bool:
@@ -180,14 +179,14 @@ def alarm_silence(practices: Practices, told: Told) -> bool:
     captured_to, now = practices.queue.captured_to(), practices.queue.now()
     if captured_to is None or now - captured_to < timedelta(hours=practices.spec.silent_hours):
         return False
-    page = Page(
-        key=f"practices/{practices.spec.name}/silent/{captured_to.isoformat()}",
+    return _alarm(
+        practices,
+        told,
+        key=f"silent/{captured_to.isoformat()}",
         title=f"Nothing of {practices.spec.name} is known to be captured since {captured_to.astimezone(UTC):%Y-%m-%d %H:%M} UTC",
         lines=("capture has ended or cannot go on, or the service that drops change files is silent: no day ends meanwhile",),
         runbook=RUNBOOK_SILENT,
-        run_id="",
     )
-    return _page(practices, page, told)
 
 
 def alarm_erasures(practices: Practices, told: Told) -> bool:
@@ -196,29 +195,26 @@ def alarm_erasures(practices: Practices, told: Told) -> bool:
     overdue = [(at, names) for at, names in unfinished_erasures(practices) if at < latest]
     if not overdue:
         return False
-    page = Page(
-        key=f"practices/{practices.spec.name}/erasures/{_now(practices):%Y-%m-%d}",
+    return _alarm(
+        practices,
+        told,
+        key=f"erasures/{_now(practices):%Y-%m-%d}",
         title=f"Erasures of patients of {practices.spec.name} that are not finished: {len(overdue)}",
-        lines=tuple(
-            f"tried {at.astimezone(UTC):%Y-%m-%d %H:%M} UTC: {', '.join(names)}" for at, names in overdue[:NAMED_IN_A_PAGE]
-        ),
+        lines=name_some([f"tried {at.astimezone(UTC):%Y-%m-%d %H:%M} UTC: {', '.join(names)}" for at, names in overdue]),
         runbook=RUNBOOK_ERASURE,
-        run_id="",
     )
-    return _page(practices, page, told)
 
 
-def _alarm_page(practices: Practices, fresh: Sequence[Verdict]) -> Page:
-    shown = [_words(each) for each in fresh[:NAMED_IN_A_PAGE]]
-    more = len(fresh) - len(shown)
+def _alarm_of(practices: Practices, fresh: Sequence[Verdict], told: Told) -> bool:
     late = sum(each.freshness is Freshness.LATE for each in fresh)
-    key = hashlib.sha256("\n".join(_incident(practices, each) for each in fresh).encode()).hexdigest()
-    return Page(
-        key=f"practices/{practices.spec.name}/freshness/{key}",
+    incidents = hashlib.sha256("\n".join(_incident(practices, each) for each in fresh).encode()).hexdigest()
+    return _alarm(
+        practices,
+        told,
+        key=f"freshness/{incidents}",
         title=f"{late} practices of {practices.spec.name} are late, {len(fresh) - late} at risk",
-        lines=(*shown, *([f"and {more} more: wardlake practices freshness"] if more else [])),
+        lines=name_some([_words(each) for each in fresh], others="wardlake practices freshness"),
         runbook=RUNBOOK,
-        run_id="",
     )
 
 
@@ -233,25 +229,23 @@ def _words(each: Verdict) -> str:
     return f"{each.practice}: {each.freshness}, {due}, {has}, {each.state.lane} lane, {merged}, estimate {estimate}{why}"
 
 
-def _blind(practices: Practices, problem: str) -> Page:
-    return Page(
-        key=f"practices/{practices.spec.name}/blind/{_now(practices):%Y-%m-%d-%H}",
+def _alarm_blind(practices: Practices, problem: str, hour: str, told: Told) -> bool:
+    return _alarm(
+        practices,
+        told,
+        key=f"blind/{hour}",
         title=f"The freshness of {practices.spec.name} is not known: the queue does not answer",
         lines=(problem,),
         runbook="docs/runbooks/storage-unavailable.md",
-        run_id="",
     )
 
 
-def _page(practices: Practices, page: Page, told: Told) -> bool:
+def _alarm(practices: Practices, told: Told, *, key: str, title: str, lines: Sequence[str], runbook: str) -> bool:
     """Whether somebody was told; where not, the next look tries again."""
-    try:
-        practices.ports.pager.page(page)
-    except PagerUnavailable as problem:
-        told(f"nobody could be paged ({problem}): {page.title}")
-        return False
-    told(page.title)
-    return True
+    is_told = page_people(practices, told, key=key, title=title, lines=lines, runbook=runbook)
+    if is_told:
+        told(title)
+    return is_told
 
 
 def days_held(practices: Practices, names: Collection[str] = ()) -> dict[str, date]:
