@@ -40,11 +40,6 @@ ORDER = ("commit", "sequence", "part")
 LONGEST_TEXT = 2_147_483_647  # the engine's own limit is 20 million characters, above which it makes nothing of a whole row
 
 
-def make_entries(spark: SparkSession, entries: Iterable[LogEntry], *, batch: int, epoch: int = 0) -> DataFrame:
-    """Entries as rows of the log, in their order, under the number of their batch."""
-    return number_entries(spark, {batch: tabulate_entries(entries, epoch=epoch)})
-
-
 def tabulate_entries(entries: Iterable[LogEntry], *, epoch: int) -> pa.Table:
     """Entries as rows of the log that have no batch yet, in their order.
 

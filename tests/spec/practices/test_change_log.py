@@ -13,7 +13,7 @@ from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 
 from wardlake.model.changes import Position
-from wardlake.practices.change_log import make_entries, parse_row, require_row, select_newest
+from wardlake.practices.change_log import number_entries, parse_row, require_row, select_newest, tabulate_entries
 from wardlake.practices.log_entries import Deed, LogEntry, Problem
 
 AT = datetime(2026, 1, 31, 8, tzinfo=UTC)
@@ -32,7 +32,7 @@ def entry(commit: int, practice: str, **rest: Any) -> LogEntry:
 
 
 def left(spark: SparkSession, entries: list[LogEntry]) -> list[dict[str, Any]]:
-    rows = select_newest(make_entries(spark, entries, batch=1)).orderBy("practice", "key").collect()
+    rows = select_newest(number_entries(spark, {1: tabulate_entries(entries, epoch=0)})).orderBy("practice", "key").collect()
     return [{"practice": r.practice, "deed": r.deed, "row": r.row, "unsent": r.unsent, "commit": int(r.commit)} for r in rows]
 
 

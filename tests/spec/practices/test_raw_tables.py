@@ -13,7 +13,7 @@ from pyspark.sql import DataFrame, SparkSession
 from wardlake.adapters.delta_tables import DeltaTables
 from wardlake.model.changes import Position, TableEmptied
 from wardlake.model.errors import ContractBroken
-from wardlake.practices.change_log import make_entries
+from wardlake.practices.change_log import number_entries, tabulate_entries
 from wardlake.practices.log_entries import Deed, LogEntry, Problem, list_emptied
 from wardlake.practices.raw_tables import (
     DELETED,
@@ -58,7 +58,7 @@ class Lab:
         self.tables.create(self.path, VISITS.schema, partition_by=["wardlake_bucket"])
 
     def log(self, *entries: LogEntry) -> DataFrame:
-        return make_entries(self.spark, entries, batch=1)
+        return number_entries(self.spark, {1: tabulate_entries(entries, epoch=0)})
 
     def merge(self, *entries: LogEntry) -> None:
         how = merge_of(VISITS, {each.practice for each in entries})
@@ -189,7 +189,8 @@ def test_names_that_need_quotes_are_only_names(spark: SparkSession, tmp_path: Pa
     tables.create(path, table.schema, partition_by=["wardlake_bucket"], properties=properties)
     row = json.dumps({"a b": "1", "it's": "2", "x`y": "3"})
     practice = "St. Mary's \\' OR true --"
-    log = make_entries(spark, [entry(1, 1, practice, deed=Deed.UPSERT, row=row, part=1)], batch=1)
+    told = [entry(1, 1, practice, deed=Deed.UPSERT, row=row, part=1)]
+    log = number_entries(spark, {1: tabulate_entries(told, epoch=0)})
     for _ in range(2):
         tables.merge(path, make_rows(log, table, merged_at=NOW), merge_of(table, [practice]))
     (found,) = tables.read(path).collect()
