@@ -102,8 +102,8 @@ def has_digits(text: str) -> bool:
 
 
 def is_zip(text: str) -> bool:
-    """A ZIP code in use."""
-    return text[:5] in _zips()
+    """A ZIP code in use, alone or followed by four more digits that do not make it a SNOMED CT identifier."""
+    return text[:5] in _zips() and not is_snomed(text)
 
 
 def no_dose(text: str) -> bool:

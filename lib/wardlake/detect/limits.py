@@ -10,11 +10,15 @@ from wardlake.detect.counting import CellCounts, Hit
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limit:
-    """All three must be reached. `rate` is of the cells with text, `distinct` of different texts."""
+    """All must be reached. `rate` is of the cells with text, `distinct` of different texts, `distinct_rate` of all of those.
+
+    A rate of cells alone is met by one code that is frequent and has the form by chance.
+    """
 
     cells: int = 1
     rate: float = 0.0
     distinct: int = 1
+    distinct_rate: float = 0.0
 
 
 def speaking_hits(counts: CellCounts, limits: Mapping[Hit, Limit]) -> dict[Hit, int]:
@@ -25,4 +29,5 @@ def speaking_hits(counts: CellCounts, limits: Mapping[Hit, Limit]) -> dict[Hit, 
 
 def _reached(counts: CellCounts, hit: Hit, found: int, cells: int, limit: Limit) -> bool:
     distinct = counts.distinct_hits.get(hit, found)
-    return found >= limit.cells and found >= limit.rate * cells and distinct >= limit.distinct
+    enough = found >= limit.cells and distinct >= limit.distinct
+    return enough and found >= limit.rate * cells and distinct >= limit.distinct_rate * counts.distinct_estimate

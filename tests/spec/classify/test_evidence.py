@@ -31,6 +31,13 @@ def test_bare_numbers_count_by_rate() -> None:
     assert judge(hits={hit: 900_000}, distinct_hits={hit: 5_000}).content == {Kind.NPI: 0.9}
 
 
+def test_one_frequent_code_does_not_make_a_column_of_zip_codes() -> None:
+    hit = ("bare", Kind.ZIP)
+    assert judge(hits={hit: 950_000}, distinct_hits={hit: 8}, distinct_estimate=40).content == {}  # eight of forty codes
+    assert judge(hits={hit: 1_000_000}, distinct_hits={hit: 4}, distinct_estimate=4).content == {}  # 3 % of four codes, by chance
+    assert judge(hits={hit: 950_000}, distinct_hits={hit: 38}, distinct_estimate=40).content == {Kind.ZIP: 0.95}
+
+
 def test_a_category_that_looks_like_a_name_is_no_evidence() -> None:
     hit = ("name-cell", Kind.PERSON_NAME)
     assert judge(hits={hit: 1_000_000}, distinct_hits={hit: 1}).content == {}

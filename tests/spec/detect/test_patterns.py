@@ -129,6 +129,12 @@ def test_bare_numbers_are_found_apart(text: str, kind: Kind) -> None:
     assert kind not in kinds(text, PATTERN)
 
 
+@pytest.mark.parametrize(("text", "is_zip"), [("241046008", False), ("433236007", False), ("241046009", True), ("24104", True)])
+def test_a_code_of_snomed_that_begins_like_a_zip_code_is_none(text: str, is_zip: bool) -> None:
+    """The last digit of 241046009 is no check digit of SNOMED CT's."""
+    assert (Kind.ZIP in kinds(text, BARE)) is is_zip
+
+
 def test_every_pattern_passes_its_own_gate() -> None:
     """A gate that is narrower than its pattern would blind it: every found text passes with gates, so gates let it through."""
     assert {kind for kind, _ in FOUND} >= {p.kind for p in patterns().patterns if p.matcher == PATTERN}

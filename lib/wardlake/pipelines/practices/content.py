@@ -7,6 +7,7 @@ distinct texts; only a column with hits is looked into again, for each practice 
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import lru_cache
@@ -19,7 +20,7 @@ from pyspark.sql import functions as F
 from wardlake.classify.evidence import EvidenceRules, build_evidence
 from wardlake.classify.gate import Approval, check_decisions
 from wardlake.classify.review import load_approvals, request_review
-from wardlake.detect.counting import CellCounts, Tally, finish_tally
+from wardlake.detect.counting import Tally, finish_tally
 from wardlake.detect.leaves import count_leaf
 from wardlake.detect.limits import Limit
 from wardlake.detect.matchers import content_matchers
@@ -108,7 +109,7 @@ def _speaks(
 ) -> bool:
     """Whether the gate refuses a practice's cells of one column; then a review is asked for."""
     counts = [finish_tally(path, tally, min_shape_rows=MIN_SHAPE_ROWS, sampled=False) for path, tally in tallies.items()]
-    evidence = [each for each in map(_of_content, build_evidence(table, _not_unique(counts), rules)) if each.content]
+    evidence = [each for each in map(_of_content, build_evidence(table, counts, rules)) if each.content]
     source = practices.spec.name
     result = check_decisions(evidence, practices.classification, approvals, name=source)
     against = [*(each.evidence for each in result.contradictions), *(each.evidence for each in result.gaps)]
@@ -116,10 +117,6 @@ def _speaks(
         at = practices.ports.clock.now().isoformat()
         request_review(practices.ports.registry, source=source, run_id="", evidence=each, at=at)
     return bool(against)
-
-
-def _not_unique(counts: Sequence[CellCounts]) -> list[CellCounts]:
-    return [replace(each, distinct_estimate=0) for each in counts]
 
 
 def _of_content(evidence: ColumnEvidence) -> ColumnEvidence:
@@ -132,7 +129,8 @@ def _knowledge(conf: Path) -> tuple[tuple[Matcher, ...], EvidenceRules]:
     """Read once by an application."""
     known = load_knowledge(conf)
     content = {hit: _of_a_batch(limit) for hit, limit in known.evidence.content.items()}
-    return content_matchers(known.patterns, known.name_words), replace(known.evidence, content=content)
+    rules = replace(known.evidence, content=content, unique_rows=sys.maxsize)  # uniqueness is a whole table's
+    return content_matchers(known.patterns, known.name_words), rules
 
 
 def _of_a_batch(limit: Limit) -> Limit:
