@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import html
 import re
 from collections.abc import Sequence
@@ -41,13 +42,19 @@ def page_name(table: str) -> str:
 
 def write_page(folder: Path, table: str, outcomes: Sequence[Any]) -> None:
     """One page a table with every expectation and whether it held."""
+    content, view = _renderers()
+    parts = [str(view.render(content.render(outcome))) for outcome in outcomes]
+    body = "\n<hr>\n".join(_body(part) for part in parts)
+    _write(folder / page_name(table), f"Contract of {table}", f"{body}\n</body></html>\n")
+
+
+@functools.cache
+def _renderers() -> tuple[Any, Any]:
+    """The library's own, kept: a new view compiles every template again, longer than all else about a page takes."""
     from great_expectations.render.renderer.page_renderer import ValidationResultsPageRenderer
     from great_expectations.render.view.view import DefaultJinjaPageView
 
-    content, view = ValidationResultsPageRenderer(), DefaultJinjaPageView()
-    parts = [str(view.render(content.render(outcome))) for outcome in outcomes]  # type: ignore[no-untyped-call]
-    body = "\n<hr>\n".join(_body(part) for part in parts)
-    _write(folder / page_name(table), f"Contract of {table}", f"{body}\n</body></html>\n")
+    return ValidationResultsPageRenderer(), DefaultJinjaPageView()
 
 
 def write_index(folder: Path, suite: str, pages: Sequence[tuple[str, bool]], unexpected: Sequence[str]) -> None:

@@ -33,7 +33,7 @@ DELTA = {
     "spark.authenticate": "true",
     "spark.network.crypto.enabled": "true",  # shuffles, broadcasts and the key of the local disks travel as well
     "spark.executor.syncLogLevel.enabled": "true",
-    "spark.python.sql.dataFrameDebugging.enabled": "false",  # five calls to the JVM for each expression, to say our own line of code
+    "spark.python.sql.dataFrameDebugging.enabled": "false",  # five calls to the JVM an expression, to tell our own line
     "spark.ui.enabled": "false",
     "spark.ui.showConsoleProgress": "false",
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -88,8 +89,12 @@ def _surrogates(conf: Path) -> SurrogateLists:
 
 def _zip3(conf: Path) -> Zip3List:
     found: Zip3List = _validated(conf, "disclosure/zip3_allowed.yaml", Zip3List)
-    if wrong := sorted(set(found.allowed) & set(found.denied)):
-        raise ConfigurationError([Mistake(f"{conf.name}/disclosure/zip3_allowed.yaml", 0, f"allowed and denied: {wrong}")])
+    odd = sorted(prefix for prefix in {*found.allowed, *found.denied} if not re.fullmatch("[0-9]{3}", prefix))
+    both = sorted(set(found.allowed) & set(found.denied))
+    shown_as = f"{conf.name}/disclosure/zip3_allowed.yaml"
+    wrong = {"no three digits": odd, "allowed and denied": both}
+    if mistakes := [Mistake(shown_as, 0, f"{why}: {which}") for why, which in wrong.items() if which]:
+        raise ConfigurationError(mistakes)
     return found
 
 

@@ -68,3 +68,17 @@ def test_every_denied_prefix_becomes_000(apply_to: Any) -> None:
     conf = YAML(typ="safe").load(LIST.read_text())
     zips = [f"{prefix}01" for prefix in conf["denied"]]
     assert set(apply_to("string", zips, lambda v, t: cut_zip(v, t, allowed=conf["allowed"]))) == {"000"}
+
+
+@pytest.mark.parametrize("allowed", [{"197", "010"}, {"19" + digit for digit in "0123456789"}, set()])
+def test_of_all_prefixes_the_listed_ones_survive_and_no_other(apply_to: Any, allowed: set[str]) -> None:
+    every = [f"{prefix:03}" for prefix in range(1000)]
+    cut = apply_to("string", [f"{prefix}01" for prefix in every], lambda value, kind: cut_zip(value, kind, allowed=allowed))
+    assert cut == [prefix if prefix in allowed else "000" for prefix in every]
+
+
+def test_of_all_prefixes_those_of_the_list_that_ships_survive(apply_to: Any) -> None:
+    allowed = set(YAML(typ="safe").load(LIST.read_text())["allowed"])
+    every = [f"{prefix:03}" for prefix in range(1000)]
+    cut = apply_to("string", [f"{prefix}99" for prefix in every], lambda value, kind: cut_zip(value, kind, allowed=allowed))
+    assert {prefix for prefix in cut if prefix != "000"} == allowed

@@ -109,6 +109,20 @@ def test_knowledge_names_every_file_that_is_wrong(tmp_path: Path) -> None:
     }
 
 
+@pytest.mark.parametrize(
+    ("prefix", "why"),
+    [("97", "no three digits"), ("1970", "no three digits"), ("1.7", "no three digits"), ("036", "allowed and denied")],
+)
+def test_a_prefix_that_may_not_be_allowed_is_a_mistake(tmp_path: Path, prefix: str, why: str) -> None:
+    listed = (ROOT / "conf" / "disclosure" / "zip3_allowed.yaml").read_text(encoding="utf-8")
+    conf = whole(tmp_path, disclosure__zip3_allowed=listed.replace('"006"', f'"{prefix}"', 1))
+    with pytest.raises(ConfigurationError) as caught:
+        load_knowledge(conf)
+    assert [(mistake.file, mistake.message) for mistake in caught.value.mistakes] == [
+        ("conf/disclosure/zip3_allowed.yaml", f"{why}: ['{prefix}']")
+    ]
+
+
 def test_the_command_reports_them_and_leaves_with_2(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     conf = whole(tmp_path, environments__embedded="name: embedded\ncolour: blue\n", disclosure__residue="a: b\n")
     with pytest.raises(SystemExit) as left:

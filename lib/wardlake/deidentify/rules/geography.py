@@ -11,6 +11,7 @@ from pyspark.sql.types import DataType
 from wardlake.deidentify.column_types import is_number, is_text, is_whole, unsuitable
 
 NOT_ALLOWED = "000"
+_NOTHING = r"[^\s\S]"
 
 
 def cut_zip(value: Column, data_type: DataType, *, allowed: Collection[str]) -> Column:
@@ -23,8 +24,15 @@ def cut_zip(value: Column, data_type: DataType, *, allowed: Collection[str]) -> 
     """
     digits = _digits(value, data_type)
     prefix = F.substring(digits, 1, 3)
-    listed = F.when(prefix.isin(*sorted(allowed)), prefix).otherwise(NOT_ALLOWED)
+    listed = F.when(prefix.rlike(_any_of(allowed)), prefix).otherwise(NOT_ALLOWED)
     return F.when(value.isNotNull(), listed).cast(data_type)
+
+
+def _any_of(prefixes: Collection[str]) -> str:
+    """An expression that matches these prefixes of three digits alone: a list of nine hundred is as many nodes."""
+    tens = sorted({prefix[:2] for prefix in prefixes})
+    choices = [f"{ten}[{''.join(sorted(prefix[2] for prefix in prefixes if prefix[:2] == ten))}]" for ten in tens]
+    return f"^(?:{'|'.join(choices or [_NOTHING])})$"
 
 
 def _digits(value: Column, data_type: DataType) -> Column:
