@@ -66,7 +66,7 @@ def measure(folder: Path, practices: int, minutes: float, ends: ExitStack) -> di
 
 def bring_on_board(office: Office, names: list[str]) -> None:
     """With two rows each that they had a year ago."""
-    drop(office, [row for name in names for row in prescriptions(name, 1, 2)], at=YESTERDAY.replace(year=2025))
+    drop(office, [row for name in names for row in prescriptions(name, 1, 2)], days_before=365)
     capture(office)
     office.ends_well("onboard", "--all", "--no-snapshot")
     office.ends_well("work", "--lane", "backfill", "--until-idle")
@@ -94,7 +94,7 @@ def watch(office: Office, server: AirflowServer, receiver: WebhookReceiver, prac
         if not merged and not any(each["waiting_entries"] for each in board):
             merged = since
             say(f"all are merged after {since:.0f} s")
-        have = sum(each["has"] == f"{YESTERDAY:%Y-%m-%d}" for each in board)
+        have = sum(each["has"] == f"{YESTERDAY.day}" for each in board)
         if have != last:
             last = have
             fresh.append((round(since), have))

@@ -96,9 +96,9 @@ def source(request: pytest.FixtureRequest, tmp_path: Path) -> Any:
 
 
 def read_all(stream: ChangeStream) -> Batch:
-    """All that is there, as one batch."""
+    """All that is there, as one batch; something is."""
     changes, end = [], ""
-    while (batch := stream.read(most=1000, seconds=1.0)).changes:
+    while (batch := stream.read(most=1000, seconds=1.0 if changes else 60.0)).changes:
         changes += batch.changes
         end = batch.end
     return Batch(tuple(changes), end)

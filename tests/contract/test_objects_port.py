@@ -165,7 +165,7 @@ def test_a_locked_version_below_an_unlocked_one_keeps_both(objects: Objects) -> 
 
 
 def test_an_object_past_its_lock_may_be_deleted(objects: Objects) -> None:
-    until = datetime.now(UTC) + timedelta(seconds=6)
+    until = datetime.now(UTC) + timedelta(seconds=15)
     objects.put("short", b"x", lock=Lock(until))
     with pytest.raises(NotAllowed):
         objects.delete("short")

@@ -5,11 +5,13 @@ from __future__ import annotations
 import shutil
 from collections.abc import Iterable
 from dataclasses import replace
-from datetime import UTC, datetime, time, timedelta
+from datetime import UTC, date, datetime, timedelta
 from itertools import count
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 from pyspark.sql import SparkSession
+from tests.clocks import where_it_is_noon
 from tests.end_to_end.practices_office import ROOT, Office, practices_environment, write
 from tests.servers.postgres import PostgresServer
 
@@ -62,6 +64,7 @@ giant_rows: 2000
 append_rows: 1000
 append_seconds: 1
 expected_by: "{expected_by}"
+time_zone: {zone}
 steady: {{slots: 2, practices: 50, rows: 5000, lease_seconds: 3600}}
 backfill: {{practices: 50, rows: 1000, niceness: 0}}
 records:
@@ -80,19 +83,23 @@ _numbers = count(1)
 
 
 class _Yesterday:
-    """A moment of the day before the office was made: a long run is collected before midnight and gets here after."""
+    """Noon of the day before the office was made, where its practices are: a long run is collected long before it gets here."""
 
     def __init__(self) -> None:
         self.begin()
 
     def begin(self) -> None:
-        self._at = datetime.combine(datetime.now(UTC).date() - timedelta(days=1), time(9), UTC)
+        self.zone = where_it_is_noon()
+        self.at = datetime.now(ZoneInfo(self.zone)).replace(hour=12, minute=0, second=0, microsecond=0) - timedelta(days=1)
 
-    def replace(self, **fields: int) -> datetime:
-        return self._at.replace(**fields)
+    @property
+    def day(self) -> date:
+        """As the practices have it."""
+        return self.at.date()
 
-    def __format__(self, how: str) -> str:
-        return format(self._at, how)
+    @property
+    def utc(self) -> datetime:
+        return self.at.astimezone(UTC)
 
 
 YESTERDAY = _Yesterday()
@@ -106,10 +113,9 @@ def make_night_office(spark: SparkSession, postgres: PostgresServer, folder: Pat
     for kind in ("sources", "classification"):
         for file in (folder / "conf" / kind).glob("*.yaml"):
             file.unlink()
-    expected_by = f"{datetime.now(UTC) + timedelta(hours=6):%H:%M:%S}"
     write(folder, "sources", "clinics", SOURCE)
     write(folder, "classification", "clinics", CLASSIFICATION)
-    write(folder, "practices", "clinics", PRACTICES.format(folder=folder, expected_by=expected_by))
+    write(folder, "practices", "clinics", practices_due(folder, "18:00"))
     registry = postgres.fresh_database()
     migrate(registry.dsn)
     (folder / "registry.dsn").write_text(registry.as_user(*postgres.new_role(member_of="wardlake_pipeline")).dsn)
@@ -119,11 +125,15 @@ def make_night_office(spark: SparkSession, postgres: PostgresServer, folder: Pat
     return Office(spark=spark, folder=folder, source="", registry=registry.dsn, slot="")
 
 
+def practices_due(folder: Path, expected_by: str) -> str:
+    return PRACTICES.format(folder=folder, expected_by=expected_by, zone=YESTERDAY.zone)
+
+
 def make_watch_office(office: Office) -> Office:
     """The same practices and registry from a folder of its own, without a lake: who is ready is not at risk all day long."""
     folder = office.folder / "watch"
     shutil.copytree(office.conf, folder / "conf")
-    write(folder, "practices", "clinics", PRACTICES.format(folder=office.folder, expected_by="23:59:59") + "warn_hours: 0\n")
+    write(folder, "practices", "clinics", practices_due(office.folder, "23:59:59") + "warn_hours: 0\n")
     return replace(office, folder=folder)
 
 
@@ -132,8 +142,9 @@ def prescriptions(practice: str, *numbers: int, started: str = "2026-01-05 09:00
     return [f"{practice}-{number},{practice},{practice}-p,860975,Metformin,{started},1,1.50" for number in numbers]
 
 
-def drop(office: Office, rows: Iterable[str], *, at: datetime | _Yesterday = YESTERDAY) -> None:
-    """One change file of new rows that were committed at a moment."""
+def drop(office: Office, rows: Iterable[str], *, days_before: int = 0) -> None:
+    """One change file of new rows that were committed yesterday, or some days before it."""
+    at = YESTERDAY.utc - timedelta(days=days_before)
     lines = [f"I,{next(_numbers)},{at:%Y-%m-%dT%H:%M:%SZ},{row}" for row in rows]
     folder = office.folder / "changes" / "prescriptions"
     folder.mkdir(parents=True, exist_ok=True)

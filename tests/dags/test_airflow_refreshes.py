@@ -19,7 +19,7 @@ from wardlake.model.zones import Zone
 from wardlake.publish.pointer import open_dataset
 
 PROGRAM = Path(sys.executable).parent / "wardlake"
-pytestmark = pytest.mark.timeout(1200)  # ten processes, each with an engine of its own
+pytestmark = pytest.mark.timeout(2700)  # ten processes, each with an engine of its own
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,7 +39,7 @@ def dag_run(
     given = [str(PROGRAM), "--conf", str(clinic.folder / "conf"), "--lake", str(clinic.lake)]
     (step_program / "clinic.real").write_text(json.dumps(given))
     started = airflow_server.trigger(DAG, source="clinic")
-    state = airflow_server.wait_for(DAG, started, seconds=1000)
+    state = airflow_server.wait_for(DAG, started, seconds=2400)
     states = airflow_server.task_states(DAG, started)
     return DagRun(clinic=clinic, state=state, states=states, calls=calls(step_program, "clinic"), server=airflow_server)
 

@@ -37,8 +37,7 @@ SMALL = [f"p{number:02}" for number in range(17)]
 ON_TIME = sorted([*SMALL, "giant"])
 TWENTY = sorted([*ON_TIME, "fails", "hangs"])
 MANY = 3000
-AT_LEISURE = 30.0  # seconds until the night begins on a machine with nothing else to do; a busy one gets a longer night
-pytestmark = pytest.mark.timeout(1800)
+pytestmark = pytest.mark.timeout(3600)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,7 +70,7 @@ def night(
             applications.append(office.start("work", "--lane", "steady"))
             happen(office)
             wait_until(lambda: is_through(office, *SMALL, "fails"))
-            run = begin(airflow_server, seconds=105 + 4 * max(0, time.monotonic() - begun - AT_LEISURE))
+            run = begin(airflow_server, seconds=60 + 4.5 * (time.monotonic() - begun))
             applications.append(office.start("work", "--lane", "backfill"))
             yield watch(office, airflow_server, run, receiver)
         finally:
@@ -81,7 +80,7 @@ def night(
 
 def come_on_board(office: Office) -> None:
     """Twenty practices with the rows that they had a year ago."""
-    drop(office, [row for name in TWENTY for row in prescriptions(name, 1, 2)], at=YESTERDAY.replace(year=2025))
+    drop(office, [row for name in TWENTY for row in prescriptions(name, 1, 2)], days_before=365)
     capture(office)
     office.ends_well("onboard", "--all", "--no-snapshot")
     office.ends_well("work", "--lane", "backfill", "--until-idle")
@@ -104,7 +103,7 @@ def is_through(office: Office, *practices: str) -> bool:
 def begin(server: AirflowServer, *, seconds: float) -> str:
     """A night that is as long as this machine needs; its deadline is before the end of it. Its list is made when this returns."""
     server.make_pools()
-    server.set_variable("night_deadline_seconds", round(seconds * 0.85))
+    server.set_variable("night_deadline_seconds", round(seconds * 0.8))
     server.let_run(DAG)
     run = server.trigger(DAG, minutes=f"{seconds / 60:.2f}")
     assert wait_until(lambda: server.task_states(DAG, run)["enqueue"] in ENDED)
@@ -115,7 +114,7 @@ def watch(office: Office, server: AirflowServer, run: str, receiver: WebhookRece
     waiting = []
     begun = time.monotonic()
     while (state := server.ask(f"dags/{DAG}/dagRuns/{run}")["state"]) not in ENDED:
-        assert time.monotonic() - begun < 1500, server.tails()
+        assert time.monotonic() - begun < 3000, server.tails()
         waiting += [each["waiting_entries"] for each in office.board("--practice", "giant")]
         time.sleep(2)
     return Night(
@@ -130,7 +129,7 @@ def watch(office: Office, server: AirflowServer, run: str, receiver: WebhookRece
 
 
 def test_eighteen_practices_have_their_day(night: Night) -> None:
-    day = f"{YESTERDAY:%Y-%m-%d}"
+    day = f"{YESTERDAY.day}"
     assert {name: each["has"] for name, each in night.board.items()} == dict.fromkeys(TWENTY) | dict.fromkeys(ON_TIME, day)
     mart = DeltaTables(night.office.spark).read(f"{night.office.lake}/marts/clinics/prescriptions")
     counted = {row["practice_id"]: row[1] for row in mart.groupBy("practice_id").agg({"prescriptions": "sum"}).collect()}
@@ -196,7 +195,7 @@ def test_upkeep_is_a_run_of_its_own_that_writes_small_files_together(night: Nigh
     files, rows = len(tables.data_files(path)), night.office.rows("prescriptions")
     night.server.let_run(TIDY)
     run = night.server.trigger(TIDY)
-    assert night.server.wait_for(TIDY, run, seconds=600) == "success"
+    assert night.server.wait_for(TIDY, run, seconds=1500) == "success"
     assert len(tables.data_files(path)) < files
     assert night.office.rows("prescriptions") == rows
 
@@ -218,7 +217,7 @@ def test_the_watch_outlives_every_process_of_the_scheduler_and_pages_for_who_com
     finally:
         kill_all(watch)
     (page,) = pages_for("newcomer", night)
-    seen = f"has no marts, steady lane, merged to {YESTERDAY:%Y-%m-%d %H:%M}, estimate \\d\\d:\\d\\d, "
+    seen = f"has no marts, steady lane, merged to {YESTERDAY.utc:%Y-%m-%d %H:%M}, estimate \\d\\d:\\d\\d, "
     assert re.search(f"newcomer: at risk, due .* UTC, {seen}", "\n".join(page["lines"]))
     assert page["runbook"] == "docs/runbooks/practice-late.md"
 

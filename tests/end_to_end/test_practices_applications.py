@@ -176,7 +176,7 @@ def test_an_application_whose_merge_hangs_ends_itself_and_says_whose_it_was(stor
     office = story.office
     for each in ("steady", "backfill"):
         kill_all(story.processes[each])
-    shorter(office, merge_seconds=45)
+    shorter(office, merge_seconds=90)
     office.sql("UPDATE visits SET note = 'hangs' WHERE id = 1")
     wait_until(lambda: any(each["waiting_entries"] for each in board(office)))
     for file in (office.lake / "raw" / "clinics" / "practices" / "tables" / "visits").rglob("*.parquet"):
@@ -184,7 +184,7 @@ def test_an_application_whose_merge_hangs_ends_itself_and_says_whose_it_was(stor
         os.mkfifo(file)
     hung = office.start("work", "--lane", "steady")
     try:
-        assert hung.wait(timeout=400) == 22
+        assert hung.wait(timeout=1200) == 22
     finally:
         kill_all(hung)
     (page,) = [page for page in office.pages() if "did not end in its time" in page["title"]]

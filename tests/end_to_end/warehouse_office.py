@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets
 import shutil
 import subprocess
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -20,6 +21,7 @@ from tests.commands import Ended, command
 from tests.end_to_end.practices_office import PROGRAM, ROOT, practices_environment, write
 from tests.servers.postgres import PostgresServer
 from tests.servers.trino import ADMINISTRATOR, TrinoServer
+from tests.waiting import wait_until
 
 from wardlake.adapters.delta_tables import DeltaTables
 from wardlake.adapters.postgres_database import migrate
@@ -125,6 +127,18 @@ class WarehouseOffice:
         except trino.exceptions.TrinoQueryError as problem:
             return bool(problem.error_name == DENIED)
         return False
+
+    def seconds_until_obeyed(self) -> float:
+        """Under a watch, the longer of two waits: for a revocation of one practice of two, and of the other."""
+        self.grant("rex", NORTH, SOUTH)
+        assert wait_until(lambda: self.sees("rex") == {NORTH, SOUTH})
+        waited = []
+        for practice, left in ((SOUTH, {NORTH}), (NORTH, None)):
+            self.revoke("rex", practice)
+            began = time.monotonic()
+            assert wait_until(lambda left=left: self.sees("rex") == left)  # type: ignore[misc]
+            waited.append(time.monotonic() - began)
+        return max(waited)
 
     def set_aside(self, *practices: str) -> None:
         """A change of each captured, that cannot be merged: it waits in the quarantine of conditions."""

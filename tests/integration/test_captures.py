@@ -39,7 +39,7 @@ class Lab:
 
     def changes(self, stream: ChangeStream) -> list[RowChange]:
         found: list[RowChange] = []
-        while changes := stream.read(most=1000, seconds=1.0).changes:
+        while changes := stream.read(most=1000, seconds=1.0 if found else 60.0).changes:
             found += [each for each in changes if isinstance(each, RowChange)]
         return found
 

@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 from pyspark.sql import SparkSession
+from tests.clocks import where_it_is_noon
 from tests.commands import Ended, command
 from tests.integration.practices_desk import make_desk, visit
 from tests.servers.postgres import Database, PostgresServer
@@ -27,11 +28,6 @@ from wardlake.ports.work_queue import Arrived
 ROOT = Path(__file__).parents[2]
 PROGRAM = Path(sys.executable).parent / "wardlake"
 A_WHILE_AGO = datetime.now(UTC) - timedelta(days=3)
-
-
-def where_it_is_noon() -> str:
-    """A time zone in which no day ends soon; the signs of these names are inverted."""
-    return f"Etc/GMT{datetime.now(UTC).hour - 12:+d}"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -131,7 +131,7 @@ def start_airflow(database: Database, environment: Mapping[str, str]) -> Airflow
     )
     try:
         for part, ready in parts.items():
-            process = ServerProcess([str(PROGRAM), part], folder / f"{part}.log", ready, settings, timeout=180)
+            process = ServerProcess([str(PROGRAM), part], folder / f"{part}.log", ready, settings)
             process.start()
             server.processes.append(process)
         server.token = str(_call(f"{server.address}/auth/token", None, "GET", "")["access_token"])
@@ -174,6 +174,8 @@ def _settings(database: Database, folder: Path, port: int) -> dict[str, str]:
         "AIRFLOW__CORE__EXECUTOR": "LocalExecutor",
         "AIRFLOW__CORE__PARALLELISM": "4",
         "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
+        "AIRFLOW__CORE__DAGBAG_IMPORT_TIMEOUT": "600",  # a file that was too slow once would not be read again
+        "AIRFLOW__DAG_PROCESSOR__DAG_FILE_PROCESSOR_TIMEOUT": "900",
         "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": f"{address}/execution/",
         "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_ALL_ADMINS": "True",
         "AIRFLOW__CORE__FERNET_KEY": base64.urlsafe_b64encode(secrets.token_bytes(32)).decode(),

@@ -167,7 +167,6 @@ def start_keycloak() -> KeycloakServer:
         log=folder / "server.log",
         ready=lambda: _answers(f"https://localhost:{port}", certificates.authority),
         environment={"KC_BOOTSTRAP_ADMIN_USERNAME": "admin", "KC_BOOTSTRAP_ADMIN_PASSWORD": password},
-        timeout=180,
     )
     process.start()
     server = KeycloakServer(port, folder, process, certificates, password)

