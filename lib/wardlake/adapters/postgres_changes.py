@@ -18,6 +18,7 @@ from psycopg2 import errorcodes
 from psycopg2.extras import LogicalReplicationConnection
 
 from wardlake.adapters.pgoutput import Committed, PgOutputDecoder
+from wardlake.adapters.postgres_database import CONNECT_SECONDS
 from wardlake.model.changes import Position, Row, RowChange, TableEmptied
 from wardlake.model.errors import ChangesLost, ConfigurationError, StorageUnavailable
 from wardlake.ports.change_stream import Batch
@@ -77,7 +78,9 @@ class PostgresChanges:
         self._require_seconds = require_seconds
         self._required_at = time.monotonic()
         with _failures(slot):
-            self._connection = psycopg2.connect(dsn, connection_factory=LogicalReplicationConnection, connect_timeout=5)
+            self._connection = psycopg2.connect(
+                dsn, connection_factory=LogicalReplicationConnection, connect_timeout=CONNECT_SECONDS
+            )
             self._reader = self._connection.get_backend_pid()
             self._cursor = self._connection.cursor()
             options = {"proto_version": "1", "publication_names": publication}
@@ -157,7 +160,11 @@ class PostgresChanges:
         """A connection for questions: the one that changes come by takes none."""
         if self._beside is None or self._beside.closed:
             self._beside = psycopg.connect(
-                self._dsn, autocommit=True, connect_timeout=5, tcp_user_timeout=30_000, options="-c statement_timeout=30s"
+                self._dsn,
+                autocommit=True,
+                connect_timeout=CONNECT_SECONDS,
+                tcp_user_timeout=30_000,
+                options="-c statement_timeout=30s",
             )
         return self._beside
 
@@ -256,7 +263,7 @@ class PostgresRows:
             cursor = replication.cursor()
             cursor.execute(f"CREATE_REPLICATION_SLOT {self._slot} TEMPORARY LOGICAL pgoutput EXPORT_SNAPSHOT")
             _, consistent, exported, _ = cursor.fetchone()
-            self._opened = held.enter_context(psycopg.connect(self._dsn, connect_timeout=5))
+            self._opened = held.enter_context(psycopg.connect(self._dsn, connect_timeout=CONNECT_SECONDS))
             self._opened.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
             self._opened.execute(sql.SQL("SET TRANSACTION SNAPSHOT {}").format(sql.Literal(exported)))
             self._taken_at: datetime = next(iter(self._opened.execute("SELECT now()")))[0]
@@ -310,7 +317,7 @@ def columns_told_of_deleted_rows(
 @contextmanager
 def administration(dsn: str) -> Iterator[psycopg.Connection]:
     """A connection for questions and orders, each committed by itself."""
-    with _silenced(), psycopg.connect(dsn, autocommit=True, connect_timeout=5) as opened:
+    with _silenced(), psycopg.connect(dsn, autocommit=True, connect_timeout=CONNECT_SECONDS) as opened:
         yield opened
 
 

@@ -15,7 +15,7 @@ from psycopg import sql
 
 from wardlake.ports.registry import RegistryUnavailable
 
-CONNECT_SECONDS = 5
+CONNECT_SECONDS = 15  # a host that has too much to do may take more than five
 STATEMENT_SECONDS = 60
 LOST_MILLISECONDS = 60_000  # a server, or a client, that does not take what it is sent for so long is not there
 IDLE_SECONDS, INTERVAL_SECONDS, UNANSWERED = 30, 10, 3  # of keepalives, both ways

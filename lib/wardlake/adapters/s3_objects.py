@@ -157,7 +157,7 @@ def _client(address: S3Address) -> Any:
         aws_access_key_id=address.access_key or None,
         aws_secret_access_key=address.secret_key or None,
         verify=address.authority or None,
-        config=Config(connect_timeout=3, read_timeout=60, retries={"mode": "standard", "total_max_attempts": 2}, s3=style),
+        config=Config(connect_timeout=10, read_timeout=60, retries={"mode": "standard", "total_max_attempts": 2}, s3=style),
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -31,12 +32,26 @@ BEGIN SELECT RAISE(ABORT, 'the record does not continue the chain'); END;
 """
 
 
+def _keep_a_log_beside(connection: sqlite3.Connection) -> None:
+    """WAL, which stays with the file. Its first time takes the file for itself and, unlike other statements, waits for nobody."""
+    until = time.monotonic() + BUSY_SECONDS
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > until:
+                raise
+            time.sleep(0.01)
+        else:
+            return
+
+
 @contextmanager
 def transaction(path: Path) -> Iterator[sqlite3.Connection]:
     """A write transaction: committed at the end, rolled back on an error. Makes file and tables where missing."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with closing(sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None)) as connection:
-        connection.execute("PRAGMA journal_mode = WAL")
+        _keep_a_log_beside(connection)
         connection.execute("PRAGMA synchronous = FULL")
         connection.execute("PRAGMA recursive_triggers = ON")  # REPLACE fires the delete trigger too
         if connection.execute("SELECT count(*) FROM sqlite_master WHERE name = 'audit_records_continue'").fetchone() == (0,):

@@ -14,6 +14,7 @@ from pathlib import Path
 from wardlake.doctor.checks import Facts
 
 JAVA_VERSION = re.compile(r'version "([^"]+)"')
+JAVA_SECONDS = 120.0  # a Java that says nothing for so long is none
 REQUIRED_NAME = re.compile(r"^[A-Za-z0-9._-]+")
 POSTGRES = Path("/usr/lib/postgresql")
 
@@ -56,8 +57,8 @@ def _can_write(folder: Path) -> bool:
 
 def _java_version() -> str:
     try:
-        said = subprocess.run(["java", "-version"], capture_output=True, text=True, check=False, timeout=30)
-    except OSError:
+        said = subprocess.run(["java", "-version"], capture_output=True, text=True, check=False, timeout=JAVA_SECONDS)
+    except (OSError, subprocess.TimeoutExpired):
         return ""
     found = JAVA_VERSION.search(said.stderr)
     return found.group(1) if found else ""

@@ -54,7 +54,7 @@ def request(desk: Desk, caller: Identity, *, token: str, purpose: str, domain: s
     _check_role(desk, caller, _ASKING, "request", purpose)
     if not reason.strip() or not token.strip():
         raise ConfigurationError(what="A re-identification needs a token and a reason.")
-    key = secrets.token_hex(8)
+    key = secrets.token_hex(16)  # a shorter one may be all digits, which the audit takes for somebody's number
     document = {
         "state": "requesting",
         "purpose": purpose,

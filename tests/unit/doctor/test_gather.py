@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import socket
 from pathlib import Path
 
@@ -34,6 +35,15 @@ def test_a_changed_jar_is_found_by_its_sum(tmp_path: Path) -> None:
     jars = next(check for check in check_installation(tmp_path) if check.name == "Jars")
     assert jars.state is State.MISSING
     assert "delta.jar" in jars.detail
+
+
+def test_a_java_that_says_nothing_is_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "java").write_text("#!/bin/sh\nexec sleep 600\n")
+    (tmp_path / "java").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    monkeypatch.setattr("wardlake.doctor.gather.JAVA_SECONDS", 1.0)
+    java = next(check for check in check_installation(ROOT) if check.name == "Java")
+    assert java.state is State.MISSING
 
 
 def test_a_lake_that_cannot_be_written_is_said(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import pwd
+import secrets
 from dataclasses import replace
 from datetime import timedelta
 from functools import cached_property
@@ -87,6 +88,11 @@ def test_who_approves_is_told_what_was_approved_and_no_token(clinic: Clinic) -> 
     assert TOKEN not in json.dumps(done.answer)
     (left,) = run(clinic, "requests").answer["requests"]
     assert (left["state"], f"who asked: wardlake reidentify reveal {key}" in left["next"]) == ("approved", True)
+
+
+def test_a_request_whose_name_is_all_digits_is_recorded_like_any_other(clinic: Clinic, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(secrets, "token_hex", lambda length: ("1234567890" * length)[: 2 * length])
+    assert asked(clinic).isdigit()
 
 
 def test_what_was_approved_is_said_to_people_too(clinic: Clinic, capsys: pytest.CaptureFixture[str]) -> None:
