@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 from pyspark.sql import SparkSession
 
 from wardlake.adapters.spark_session import start_session
@@ -31,7 +31,7 @@ PLAIN = {
 }
 
 # How long one example takes says how busy the machine is.
-settings.register_profile("any-machine", deadline=None, print_blob=True)
+settings.register_profile("any-machine", deadline=None, suppress_health_check=[HealthCheck.too_slow], print_blob=True)
 settings.load_profile("any-machine")
 
 # Processes of pytest-xdist have no main file, which PySpark's Connect takes for its own doctests: it would exit on import.

@@ -253,32 +253,32 @@ def test_a_sealed_vault_says_so(own_openbao: OpenBaoServer) -> None:
 RSA_KEY = rsa.generate_private_key(public_exponent=65537, key_size=2048)
 PEM_AS_SECRET = str(jwks(SIGNING)["keys"][0]["x"])
 
-FORGERIES = {
-    "another key": token(claims(), OTHER),
-    "another key id": token(claims(), OTHER, kid="k2"),
-    "no key id": token(claims(), kid=None),
-    "no signature": jwt.encode(claims(), None, algorithm="none", headers={"kid": "k1"}),
-    "the public key as a shared secret": token(claims(), PEM_AS_SECRET, algorithm="HS256"),
-    "another algorithm": token(claims(), RSA_KEY, algorithm="RS256"),
-    "expired": token(claims(exp=int(time.time()) - 3600)),
-    "not yet valid": token(claims(nbf=int(time.time()) + 3600)),
-    "another audience": token(claims(aud="other")),
-    "another issuer": token(claims(iss="https://evil.example.org")),
-    "never expires": token({name: value for name, value in claims().items() if name != "exp"}),
-    "no audience": token({name: value for name, value in claims().items() if name != "aud"}),
-    "no subject": token({name: value for name, value in claims().items() if name != "sub"}),
-    "role in another claim": token({**claims(wardlake_roles=[]), "roles": ["ward-compliance"]}),
-    "role by its inner name": token(claims(wardlake_roles=["compliance"])),
-    "roles as an object": token(claims(wardlake_roles={"ward-compliance": True})),
-    "not a token": "a.b.c",
-    "empty": "",
+FORGERIES: dict[str, Callable[[], str]] = {  # made when they are used: each is refused for what it is, and not for its age
+    "another key": lambda: token(claims(), OTHER),
+    "another key id": lambda: token(claims(), OTHER, kid="k2"),
+    "no key id": lambda: token(claims(), kid=None),
+    "no signature": lambda: jwt.encode(claims(), None, algorithm="none", headers={"kid": "k1"}),
+    "the public key as a shared secret": lambda: token(claims(), PEM_AS_SECRET, algorithm="HS256"),
+    "another algorithm": lambda: token(claims(), RSA_KEY, algorithm="RS256"),
+    "expired": lambda: token(claims(exp=int(time.time()) - 3600)),
+    "not yet valid": lambda: token(claims(nbf=int(time.time()) + 3600)),
+    "another audience": lambda: token(claims(aud="other")),
+    "another issuer": lambda: token(claims(iss="https://evil.example.org")),
+    "never expires": lambda: token({name: value for name, value in claims().items() if name != "exp"}),
+    "no audience": lambda: token({name: value for name, value in claims().items() if name != "aud"}),
+    "no subject": lambda: token({name: value for name, value in claims().items() if name != "sub"}),
+    "role in another claim": lambda: token({**claims(wardlake_roles=[]), "roles": ["ward-compliance"]}),
+    "role by its inner name": lambda: token(claims(wardlake_roles=["compliance"])),
+    "roles as an object": lambda: token(claims(wardlake_roles={"ward-compliance": True})),
+    "not a token": lambda: "a.b.c",
+    "empty": lambda: "",
 }
 
 
-@pytest.mark.parametrize("forged", FORGERIES.values(), ids=FORGERIES.keys())
-def test_a_token_that_is_not_the_issuers_for_us_and_for_now_is_not_allowed(forged: str) -> None:
+@pytest.mark.parametrize("forge", FORGERIES.values(), ids=FORGERIES.keys())
+def test_a_token_that_is_not_the_issuers_for_us_and_for_now_is_not_allowed(forge: Callable[[], str]) -> None:
     with pytest.raises(NotAllowed):
-        OidcIdentity(ISSUER, forged).caller()
+        OidcIdentity(ISSUER, forge()).caller()
 
 
 def test_a_shared_secret_among_the_issuers_keys_signs_nothing() -> None:
@@ -308,21 +308,21 @@ def test_the_subject_shows_no_mail_address() -> None:
 
 
 @pytest.mark.parametrize(
-    "weak",
+    "weaken",
     [
-        stepped_up(amr=["pwd"]),
-        stepped_up(amr="otp"),
-        stepped_up(amr=None),
-        stepped_up(auth_time=int(time.time()) - 3600),
-        stepped_up(auth_time=int(time.time()) + 3600),
-        stepped_up(auth_time=None),
-        stepped_up(sub="bob"),
+        lambda: stepped_up(amr=["pwd"]),
+        lambda: stepped_up(amr="otp"),
+        lambda: stepped_up(amr=None),
+        lambda: stepped_up(auth_time=int(time.time()) - 3600),
+        lambda: stepped_up(auth_time=int(time.time()) + 3600),
+        lambda: stepped_up(auth_time=None),
+        lambda: stepped_up(sub="bob"),
     ],
     ids=["password only", "not a list", "no factors", "long ago", "in the future", "no time", "another person"],
 )
-def test_a_token_without_a_recent_second_factor_is_not_one(weak: str) -> None:
+def test_a_token_without_a_recent_second_factor_is_not_one(weaken: Callable[[], str]) -> None:
     with pytest.raises(NotAllowed):
-        OidcIdentity(ISSUER, token(claims())).second_factor(weak)
+        OidcIdentity(ISSUER, token(claims())).second_factor(weaken())
 
 
 def test_no_code_is_accepted_that_cannot_be_remembered(tmp_path: Path) -> None:

@@ -110,7 +110,7 @@ def test_a_page_that_cannot_be_delivered_says_so_soon(away: Pager) -> None:
     began = time.monotonic()
     with pytest.raises(PagerUnavailable):
         away.page(PAGE)
-    assert time.monotonic() - began < 10
+    assert time.monotonic() - began < 60
 
 
 def test_an_incident_whose_page_was_not_delivered_pages_again(away: Pager, tmp_path: Path) -> None:
@@ -146,7 +146,7 @@ def test_the_webhook_is_signed_over_time_and_body() -> None:
 def test_a_webhook_that_fails_for_a_moment_gets_the_page(failures: list[int]) -> None:
     with webhook_receiver() as receiver:
         receiver.answers = list(failures)
-        WebhookPager(webhook_for(receiver, seconds=2.0 if 0 in failures else 10.0)).page(PAGE)
+        WebhookPager(webhook_for(receiver, seconds=5.0 if 0 in failures else 10.0)).page(PAGE)
     assert len(receiver.posted) == 1
 
 

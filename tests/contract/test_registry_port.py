@@ -15,6 +15,7 @@ from typing import Any
 import psycopg
 import pytest
 from tests.servers.postgres import Database, PostgresServer
+from tests.waiting import PATIENTLY
 
 from wardlake.adapters.postgres_database import MigrationRefused, connection, migrate
 from wardlake.adapters.postgres_registry import PostgresRegistry
@@ -207,7 +208,7 @@ def test_a_lock_may_be_waited_for(registry: Registry) -> None:
     holder = threading.Thread(target=hold)
     holder.start()
     assert held.wait(timeout=30)
-    with registry.lock("dev/synthea", wait_seconds=30):
+    with registry.lock("dev/synthea", wait_seconds=PATIENTLY):
         order.append("second")
     holder.join()
     assert order == ["first", "second"]
@@ -218,7 +219,7 @@ def test_waiting_ends(registry: Registry) -> None:
         began = time.monotonic()
         with pytest.raises(RunLocked), registry.lock("dev/synthea", wait_seconds=0.4):
             pass
-        assert 0.4 <= time.monotonic() - began < 20
+        assert 0.4 <= time.monotonic() - began < 300
 
 
 def _hold_for_ever(kind: str, where: object, held: Any) -> None:
@@ -238,7 +239,7 @@ def test_a_killed_holder_lets_go(address: tuple[str, object], registry: Registry
     assert holder.pid is not None
     os.kill(holder.pid, signal.SIGKILL)
     holder.join()
-    with registry.lock("dev/synthea", wait_seconds=30):
+    with registry.lock("dev/synthea", wait_seconds=PATIENTLY):
         pass
 
 

@@ -22,6 +22,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from tests.servers.processes import LOOPBACK, free_port
+from tests.waiting import PATIENTLY
 
 
 @dataclass
@@ -53,7 +54,7 @@ def webhook_receiver() -> Iterator[WebhookReceiver]:
             receiver.requests += 1
             status = receiver.answers.pop(0) if receiver.answers else 200
             if status == 0:
-                receiver.delay.wait(timeout=5)
+                receiver.delay.wait(timeout=60)
                 return
             if status == 200:
                 receiver.posted.append(Posted(dict(self.headers), body))
@@ -113,6 +114,7 @@ def mail_receiver(folder: Path) -> Iterator[MailReceiver]:
     controller = Controller(
         Handler(),
         hostname=LOOPBACK,
+        ready_timeout=PATIENTLY,
         port=receiver.port,
         tls_context=context,
         require_starttls=False,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from datetime import UTC, datetime, timedelta
+import time
 from typing import Any
 
 import pytest
@@ -150,6 +150,6 @@ def test_a_source_s_name_matches_its_schema_alone(source: str) -> None:
 
 def test_five_thousand_practices_and_ten_thousand_users_compile() -> None:
     held = [entitlement(f"user{number}", f"practice-{number % 5000}") for number in range(10_000)]
-    began = datetime.now(UTC)
+    began = time.process_time()
     assert len(of_reaches(rules(*held))) == 5000
-    assert datetime.now(UTC) - began < timedelta(seconds=30)
+    assert time.process_time() - began < 30

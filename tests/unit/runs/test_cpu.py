@@ -81,7 +81,8 @@ def test_what_a_worker_did_before_is_not_missed_when_it_ends() -> None:
 def test_what_a_worker_did_between_two_looks_is_seen_by_the_watch() -> None:
     with watched_cpu() as cpu, daemon() as process:
         assert read_line(process) == "worked"
-        time.sleep(4)  # longer than a look takes to come round
+        for _ in range(40):  # longer than a look takes to come round, also where the machine stands still in one of them
+            time.sleep(0.1)
         go_on(process)
         assert read_line(process) == "ended"
         assert cpu.seconds() >= LEAST
