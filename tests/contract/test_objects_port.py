@@ -252,13 +252,16 @@ def test_a_stopped_store_is_unavailable_soon(own_minio: MinioServer, tmp_path: P
     objects = S3Objects(s3_address(own_minio))
     objects.put("k", b"x")
     own_minio.stop()
-    took = []
+    quicker = 0.0  # of two times each: the machine itself may stand still once
     for attempt in _attempts(objects, tmp_path):
-        began = time.monotonic()
-        with pytest.raises(StoreUnavailable):
-            attempt()
-        took.append(time.monotonic() - began)
-    assert sum(sorted(took)[:-1]) < 30  # the machine itself may stand still once
+        took = []
+        for _ in range(2):
+            began = time.monotonic()
+            with pytest.raises(StoreUnavailable):
+                attempt()
+            took.append(time.monotonic() - began)
+        quicker += min(took)
+    assert quicker < 30
 
 
 def test_a_store_that_refuses_the_credentials_is_unavailable(minio_server: MinioServer, tmp_path: Path) -> None:

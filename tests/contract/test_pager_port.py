@@ -110,7 +110,7 @@ def test_a_page_that_cannot_be_delivered_says_so_soon(away: Pager) -> None:
     began = time.monotonic()
     with pytest.raises(PagerUnavailable):
         away.page(PAGE)
-    assert time.monotonic() - began < 60
+    assert time.monotonic() - began < 10
 
 
 def test_an_incident_whose_page_was_not_delivered_pages_again(away: Pager, tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ import secrets
 import shutil
 import subprocess
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
@@ -21,7 +21,6 @@ from tests.commands import Ended, command
 from tests.end_to_end.practices_office import PROGRAM, ROOT, practices_environment, write
 from tests.servers.postgres import PostgresServer
 from tests.servers.trino import ADMINISTRATOR, TrinoServer
-from tests.waiting import wait_until
 
 from wardlake.adapters.delta_tables import DeltaTables
 from wardlake.adapters.postgres_database import migrate
@@ -31,6 +30,7 @@ SOURCE = "surgeries"
 NORTH, SOUTH, WEST = "north", "o'south", 'w"est -- \\ 5 %'
 PRACTICES = (NORTH, SOUTH, WEST)
 DENIED = "PERMISSION_DENIED"
+OBEYED = timedelta(seconds=10)
 BAD_DAY = "31.1.2024"
 ROWS = {
     "visits": (
@@ -99,7 +99,7 @@ class WarehouseOffice:
         """`wardlake warehouse policies --watch` as a process of its own."""
         flags = ["--conf", str(self.folder / "conf"), "--lake", str(self.lake), "--env", "practices"]
         log = (self.folder / "watch.log").open("a")
-        words = ["warehouse", "policies", "--watch", "--every", "1", "--marts-every", "5"]
+        words = ["warehouse", "policies", "--watch", "--marts-every", "5"]
         return subprocess.Popen([PROGRAM, *words, *flags], stderr=log, stdout=log, text=True, cwd=ROOT)
 
     def ask(self, user: str, statement: str, *, token: str = "") -> list[list[Any]]:
@@ -127,18 +127,6 @@ class WarehouseOffice:
         except trino.exceptions.TrinoQueryError as problem:
             return bool(problem.error_name == DENIED)
         return False
-
-    def seconds_until_obeyed(self) -> float:
-        """Under a watch, the longer of two waits: for a revocation of one practice of two, and of the other."""
-        self.grant("rex", NORTH, SOUTH)
-        assert wait_until(lambda: self.sees("rex") == {NORTH, SOUTH})
-        waited = []
-        for practice, left in ((SOUTH, {NORTH}), (NORTH, None)):
-            self.revoke("rex", practice)
-            began = time.monotonic()
-            assert wait_until(lambda left=left: self.sees("rex") == left)  # type: ignore[misc]
-            waited.append(time.monotonic() - began)
-        return max(waited)
 
     def set_aside(self, *practices: str) -> None:
         """A change of each captured, that cannot be merged: it waits in the quarantine of conditions."""
@@ -176,6 +164,17 @@ class WarehouseOffice:
         frame = self.spark.createDataFrame(rows, schema)
         path = f"{self.lake}/marts/{SOURCE}/{name}"
         DeltaTables(self.spark).replace_partitions(path, frame, partition=PRACTICE, values=practices)
+
+
+def obeyed(is_so: Callable[[], bool], *, since: datetime | None = None) -> datetime:
+    """When a question found it so. Each that is asked ten seconds after `since`, or now, does, however long its answer takes."""
+    latest = (since or datetime.now(UTC)) + OBEYED
+    while True:
+        asked = datetime.now(UTC)
+        if is_so():
+            return datetime.now(UTC)
+        assert asked < latest
+        time.sleep(0.2)
 
 
 def bad_conditions(*practices: str, after: int = 0) -> str:

@@ -253,12 +253,12 @@ def test_a_practice_that_no_application_survives_is_set_aside_with_the_table_it_
 def test_a_group_stays_with_an_application_that_lives_however_long_it_takes(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     desk.drop("visits/080", visit("I", 80, "north", "slow"))
     desk.capture()
-    brief = replace(desk.practices.spec.steady, lease_seconds=15, slots=2)
+    brief = replace(desk.practices.spec.steady, lease_seconds=10, slots=2)
     hurried = replace(desk.practices, spec=replace(desk.practices.spec, steady=brief))
     seen: list[object] = []
 
     def slow(*given: Any) -> Any:
-        time.sleep(35)
+        time.sleep(24)  # more than two leases
         seen.append(desk.practices.queue.take(Lane.STEADY, brief))
         return find_speaking(*given)
 

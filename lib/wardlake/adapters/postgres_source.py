@@ -19,6 +19,7 @@ from psycopg import sql
 from psycopg.conninfo import make_conninfo
 from pyspark.sql import DataFrame
 
+from wardlake.adapters.postgres_database import CONNECT_SECONDS
 from wardlake.model.errors import ContractBroken, WardlakeError
 from wardlake.model.sources import SourceSpec, TableSpec
 from wardlake.ports.sources import RawTable
@@ -136,7 +137,7 @@ class PostgresSource:
 def open_postgres(source: SourceSpec, tables: Tables, credentials: Credentials) -> Iterator[PostgresSource]:
     """Hold one transaction snapshot of the database for as long as the source is read."""
     try:
-        holder = psycopg.connect(_target(source.location, credentials), connect_timeout=10)
+        holder = psycopg.connect(_target(source.location, credentials), connect_timeout=CONNECT_SECONDS)
     except psycopg.OperationalError:
         raise WardlakeError(
             "The source database does not answer or refuses the credentials.",

@@ -150,7 +150,7 @@ def test_neither_surrogate_nor_offset_can_be_computed_from_key_and_identifier(sp
     )
     assert first == again
     assert sum(one[0] == other[0] for one, other in zip(first, elsewhere, strict=True)) <= 1
-    assert sum(one[1] == other[1] for one, other in zip(first, elsewhere, strict=True)) <= 4
+    assert sum(one[1] == other[1] for one, other in zip(first, elsewhere, strict=True)) <= 2
 
 
 def test_an_offset_cannot_be_computed_from_the_token_that_readers_see(spark: SparkSession, drawn: Any, references: Any) -> None:
@@ -164,7 +164,7 @@ def test_an_offset_cannot_be_computed_from_the_token_that_readers_see(spark: Spa
         tokens.selectExpr("id", "n", "DATE '2024-01-01' day"),
         table=TABLE, decisions=decisions, tokens=keyed, references=references, as_of=date(2026, 6, 1),
     ).orderBy("n").collect()  # fmt: skip
-    assert sum(one.day == other.day for one, other in zip(rows, guessed, strict=True)) <= 4
+    assert sum(one.day == other.day for one, other in zip(rows, guessed, strict=True)) <= 2
 
 
 def test_a_person_has_the_same_surrogates_and_offset_in_every_table(spark: SparkSession, drawn: Any) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import pickle
+import re
 
 import numpy as np
 import pyarrow as pa
@@ -147,9 +148,9 @@ def test_the_hash_is_siphash_under_a_subkey() -> None:
 
 def test_what_is_stored_holds_neither_values_nor_key(patients: DataFrame) -> None:
     collected = collect(patients)
-    plan = collected._jdf.queryExecution().toString()
+    plan = re.sub(r"#\d+L?|plan_id=\d+", "", collected._jdf.queryExecution().toString())  # numbers of Spark's own
     stored = str(collected.collect())
-    for secret in (KEY.hex(), hash_key(KEY).hex(), repr(hash_key(KEY)), "Oberholtzer", "512-35-9473", "512359473"):
+    for secret in (KEY.hex(), hash_key(KEY).hex(), repr(hash_key(KEY)), "Oberholtzer", "9473"):
         assert secret not in plan and secret not in stored
 
 

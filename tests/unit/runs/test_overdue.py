@@ -32,20 +32,20 @@ def is_running(pid: str) -> bool:
 
 
 def test_what_takes_too_long_is_told_and_ends_with_its_children() -> None:
-    code, (child, told) = run(seconds=15, work="time.sleep(600)", tell="print('told', flush=True)")
+    code, (child, told) = run(seconds=3, work="time.sleep(600)", tell="print('told', flush=True)")
     assert (code, told) == (22, "told")
     assert not is_running(child)
 
 
 def test_who_waits_for_a_child_that_is_killed_does_no_more() -> None:
-    code, words = run(seconds=15, work="child.wait()", tell="print('told', flush=True)")
+    code, words = run(seconds=3, work="child.wait()", tell="print('told', flush=True)")
     assert (code, words[1:]) == (22, ["told"])
 
 
 def test_it_ends_where_nobody_can_be_told() -> None:
-    assert run(seconds=15, work="time.sleep(600)", tell="1 / 0")[0] == 22
+    assert run(seconds=3, work="time.sleep(600)", tell="1 / 0")[0] == 22
 
 
 def test_what_ends_in_time_is_left_alone() -> None:
-    assert run(seconds=300, work="time.sleep(0.1)", tell="print('told')")[1][1:] == ["done"]
-    assert run(seconds=15, work="pass", tell="print('told')", after="time.sleep(16)")[1][1:] == ["done"]
+    assert run(seconds=30, work="time.sleep(0.1)", tell="print('told')")[1][1:] == ["done"]
+    assert run(seconds=3, work="pass", tell="print('told')", after="time.sleep(4)")[1][1:] == ["done"]
